@@ -1,0 +1,9 @@
+"""How often providers were called and answered, counted for this process's metrics."""
+
+from collections import Counter
+
+calls: Counter[tuple[str, str]] = Counter()
+"""Host and status (``429``, or ``error`` where no answer came) → how many."""
+
+throttled: Counter[str] = Counter()
+"""Host → how many answers said: too many requests."""
