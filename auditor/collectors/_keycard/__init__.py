@@ -1,0 +1,1 @@
+"""The parts of the Keycard collector: its records, and how they are listed."""
