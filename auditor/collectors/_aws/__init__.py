@@ -1,0 +1,1 @@
+"""The parts of the AWS collector; see `auditor.collectors.aws`."""
