@@ -1,0 +1,1 @@
+"""How Databricks is read: the private half of `auditor.collectors.databricks`."""

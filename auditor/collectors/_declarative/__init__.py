@@ -1,0 +1,1 @@
+"""The parts of the collector that reads providers described as data."""

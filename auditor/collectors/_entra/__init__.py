@@ -1,0 +1,1 @@
+"""The parts of the Microsoft Entra collector: logging in, Graph, grants, sign-ins and records."""

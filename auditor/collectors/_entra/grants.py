@@ -1,0 +1,126 @@
+"""What a service principal may do: application permissions, tenant-wide consents, directory roles.
+
+What an application *asks for* in its manifest is no grant and is not read.
+"""
+
+import asyncio
+
+from auditor.collectors._entra.graph import Graph, below
+from auditor.collectors._notebook import child, identifier, text
+from auditor.errors import AuthenticationFailed, SourceError
+from auditor.model import PermissionMap
+
+_NO_ROLE = "00000000-0000-0000-0000-000000000000"
+"""Stands in an assignment for access without any role."""
+_DELEGATED = "(delegated)"
+
+
+class Resource:
+    """An API that grants permissions: its name and its application permissions by id."""
+
+    def __init__(self, record: object, object_id: str) -> None:
+        self.name = text(record, "displayName") or object_id
+        listed = record.get("appRoles") if isinstance(record, dict) else None
+        roles = listed if isinstance(listed, list) else []
+        self.roles = {
+            found: value
+            for one in roles
+            if (found := identifier(one)) is not None and (value := text(one, "value")) is not None
+        }
+
+
+class Grants:
+    """The rights of a tenant's service principals; resources are read once and kept."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._lock = asyncio.Lock()
+        self._resources: dict[str, Resource | SourceError] = {}
+        self._consents: dict[str, list[tuple[str, str]]] = {}
+        """Service principal → resource and scopes that hold for every user."""
+        self._roles: dict[str, set[str]] = {}
+        """Principal → directory roles."""
+        self._has_all = True
+        self.problem: SourceError | None = None
+        """Why not everything could be read; None where it could."""
+
+    async def read(self) -> None:
+        """Read what is listed for the whole tenant."""
+        for part in (self._read_consents, self._read_roles):
+            try:
+                await part()
+            except AuthenticationFailed:
+                raise
+            except SourceError as error:
+                self.problem, self._has_all = error, False
+
+    async def of(self, principal_id: str) -> tuple[PermissionMap, bool]:
+        """Return the permissions of a service principal, and whether these are all."""
+        permissions: PermissionMap = {}
+        is_whole = self._has_all
+        for role in sorted(self._roles.get(principal_id, ())):
+            permissions.setdefault("directory role", {})[role] = True
+        try:
+            for resource_id, scopes in self._consents.get(principal_id, ()):
+                name = f"{(await self._resource(resource_id)).name} {_DELEGATED}"
+                permissions.setdefault(name, {}).update(dict.fromkeys(scopes.split(), True))
+            for resource_id, role_id in await self._assigned(principal_id):
+                resource = await self._resource(resource_id)
+                value = resource.roles.get(role_id, role_id)
+                permissions.setdefault(resource.name, {})[value] = True
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self.problem, is_whole = error, False
+        return permissions, is_whole
+
+    async def _assigned(self, principal_id: str) -> list[tuple[str, str]]:
+        path = below("servicePrincipals", principal_id, "appRoleAssignments")
+        found = []
+        async for records in self._graph.pages(path, "App role assignments", {"$top": 999}):
+            for record in records:
+                resource, role = identifier(record, "resourceId"), identifier(record, "appRoleId")
+                if resource is not None and role is not None and role != _NO_ROLE:
+                    found.append((resource, role))
+        return found
+
+    async def _resource(self, object_id: str) -> Resource:
+        async with self._lock:
+            if object_id not in self._resources:
+                path = below("servicePrincipals", object_id, "").rstrip("/")
+                try:
+                    record = await self._graph.get(path, "id,displayName,appRoles")
+                    self._resources[object_id] = Resource(record, object_id)
+                except SourceError as error:
+                    self._resources[object_id] = error
+        found = self._resources[object_id]
+        if isinstance(found, SourceError):
+            raise found.with_traceback(None)
+        return found
+
+    async def _read_consents(self) -> None:
+        """Keep the consents for everybody: one for a single person is that person's concern."""
+        listed = self._graph.pages(
+            "/v1.0/oauth2PermissionGrants", "The OAuth grants", {"$top": 999}
+        )
+        async for records in listed:
+            for record in records:
+                client, resource = identifier(record, "clientId"), identifier(record, "resourceId")
+                scopes = text(record, "scope")
+                is_for_all = text(record, "consentType") == "AllPrincipals"
+                if is_for_all and client and resource and scopes:
+                    self._consents.setdefault(client, []).append((resource, scopes))
+
+    async def _read_roles(self) -> None:
+        listed = self._graph.pages(
+            "/v1.0/roleManagement/directory/roleAssignments",
+            "The directory role assignments",
+            {"$expand": "roleDefinition"},
+        )
+        async for records in listed:
+            for record in records:
+                principal = identifier(record, "principalId")
+                role = text(child(record, "roleDefinition"), "displayName")
+                role = role or identifier(record, "roleDefinitionId")
+                if principal is not None and role is not None:
+                    self._roles.setdefault(principal, set()).add(role)

@@ -1,0 +1,170 @@
+"""Listing one project: its service accounts and their keys, API keys, HMAC keys."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+
+from auditor.client import fan_out, segment
+from auditor.collectors._gcp.activities import Activities
+from auditor.collectors._gcp.apis import Apis, Params
+from auditor.collectors._gcp.grants import Grants, Hierarchy
+from auditor.collectors._gcp.options import Part
+from auditor.collectors._gcp.records import Account, Records
+from auditor.collectors._notebook import settled, text
+from auditor.collectors.interface import Item, Page
+from auditor.errors import (
+    AuthenticationFailed,
+    NotFound,
+    SourceError,
+    Unavailable,
+    UnexpectedResponse,
+)
+from auditor.model import Credential
+
+
+class Listing:
+    """One project's credentials. A part that cannot be read is noted, the rest goes on."""
+
+    def __init__(
+        self,
+        apis: Apis,
+        hierarchy: Hierarchy,
+        records: Records,
+        *,
+        parent: str | None,
+        parts: tuple[Part, ...],
+        workers: int,
+    ) -> None:
+        self._apis = apis
+        self._records = records
+        self._notebook = records.notebook
+        self._project = segment(self._notebook.organization.id)
+        self._parent = parent
+        self._parts = parts
+        self._workers = workers
+        self._grants = Grants(hierarchy)
+        self._activities = Activities()
+        self._accounts: dict[str, Account] = {}
+        self._without_accounts: SourceError | None = None
+
+    async def items(self) -> AsyncGenerator[Item, None]:
+        """Yield pages; raises `SourceError` where nothing at all can be read."""
+        readers = {
+            "service_account_keys": self._keys,
+            "api_keys": self._api_keys,
+            "hmac_keys": self._hmac_keys,
+        }
+        refused: list[SourceError] = []
+        await self._grants.read(self._notebook.organization.id, self._parent)
+        await self._read_accounts()
+        for name in (part for part in readers if part in self._parts):
+            try:
+                async with aclosing(readers[name]()) as items:
+                    async for item in items:
+                        yield item
+            except (AuthenticationFailed, Unavailable):
+                raise
+            except SourceError as error:
+                refused.append(error)
+                what = f"The {name.replace('_', ' ')} of {self._notebook.organization.id}"
+                self._notebook.failed(error, what)
+        if self._grants.problem is not None:
+            self._notebook.note(
+                "Not every role could be read, so what service accounts may do is unknown where it "
+                f"is not administration already: {self._grants.problem}"
+            )
+        if len(refused) == len(self._parts):
+            raise refused[0]
+
+    async def _read_accounts(self) -> None:
+        """Read the service accounts: a project has a few hundred at most."""
+        what = f"The service accounts of {self._project}"
+        path = f"/v1/projects/{self._project}/serviceAccounts"
+        try:
+            listed = self._apis.pages("iam", path, "accounts", what, {"pageSize": 100})
+            async for records in listed:
+                for record in records:
+                    email = text(record, "email")
+                    if email is None:
+                        self._notebook.malformed(f"A service account of {self._project}")
+                    else:
+                        self._accounts[email] = Account(email, record)
+        except (AuthenticationFailed, Unavailable):
+            raise
+        except SourceError as error:
+            self._without_accounts = error  # whether an HMAC key still works is unknown then
+
+    async def _keys(self) -> AsyncGenerator[Item, None]:
+        if self._without_accounts is not None:
+            raise self._without_accounts
+        await self._activities.read(self._apis, self._project, self._notebook)
+
+        async def accounts() -> AsyncIterator[Account]:
+            for account in self._accounts.values():
+                yield account
+
+        async with aclosing(fan_out(accounts(), self._keys_of, self._workers)) as items:
+            async for item in items:
+                yield item
+
+    async def _keys_of(self, account: Account) -> AsyncIterator[Item]:
+        path = f"/v1/projects/{self._project}/serviceAccounts/{segment(account.email)}/keys"
+        try:
+            body = await self._apis.get("iam", path, {"keyTypes": "USER_MANAGED"})
+        except NotFound:
+            return  # deleted after it was listed
+        except (AuthenticationFailed, Unavailable):
+            raise
+        except SourceError as error:
+            self._notebook.failed(error)
+            return
+        listed = body.get("keys", [])
+        if not isinstance(listed, list):
+            wrong = UnexpectedResponse(f"The keys of {account.email} are not a list")
+            self._notebook.failed(wrong)
+            return
+        found = []
+        for record in listed:
+            if text(record, "keyType") == "SYSTEM_MANAGED":
+                continue  # Google rotates its own
+            permissions, is_whole = await self._grants.of(account.email)
+            key = self._records.key(account, record, permissions)
+            if key is not None:
+                key = self._activities.applied(key, (account.unique_id or "", account.email))
+                found.append(settled(key, is_whole=is_whole))
+        yield self._page(found)
+
+    async def _api_keys(self) -> AsyncGenerator[Item, None]:
+        path = f"/v2/projects/{self._project}/locations/global/keys"
+        what = f"The API keys of {self._project}"
+        async for records in self._apis.pages("apikeys", path, "keys", what, {"pageSize": 300}):
+            found = []
+            for record in records:
+                email = text(record, "serviceAccountEmail")
+                if email is None:
+                    found.append(self._records.api_key(None, record, None))
+                    continue
+                permissions, is_whole = await self._grants.of(email)
+                key = self._records.api_key(self._account(email), record, permissions)
+                found.append(key and settled(key, is_whole=is_whole))
+            yield self._page(found)
+
+    async def _hmac_keys(self) -> AsyncGenerator[Item, None]:
+        path = f"/storage/v1/projects/{self._project}/hmacKeys"
+        what = f"The HMAC keys of {self._project}"
+        asked: Params = {"maxResults": 250}
+        async for records in self._apis.pages(
+            "storage", path, "items", what, asked, key="accessId"
+        ):
+            found = []
+            for record in records:
+                email = text(record, "serviceAccountEmail") or "unknown"
+                permissions, is_whole = await self._grants.of(email)
+                key = self._records.hmac_key(self._account(email), record, permissions)
+                found.append(key and settled(key, is_whole=is_whole))
+            yield self._page(found)
+
+    def _account(self, email: str) -> Account:
+        return self._accounts.get(email) or Account(email)
+
+    def _page(self, found: Sequence[Credential | None]) -> Page:
+        return Page(self._notebook.organization, tuple(one for one in found if one is not None))

@@ -1,0 +1,208 @@
+"""Listing one organization: each part on its own, repositories side by side as they are listed."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from auditor.client import BrokenPaging, Client, fan_out, segment
+from auditor.collectors._github.options import Part
+from auditor.collectors._github.paging import pages
+from auditor.collectors._github.records import Records
+from auditor.collectors._notebook import identifier, text
+from auditor.collectors.interface import Item, Page
+from auditor.errors import AccessDenied, AuthenticationFailed, NotFound, SourceError, Unavailable
+from auditor.model import Credential
+
+_FAILURES_IN_A_ROW = 5
+"""Of repositories that cannot be reached at all, before the rest is given up."""
+_REPOSITORIES_KEPT = 100
+_AUTHORIZED = (*("classic_token", "ssh_key", "oauth_token", "app_user_token", "authorization"),)
+
+Subset = tuple[list[str], int]
+
+
+class Listing:
+    """One organization's credentials. A part that cannot be read is noted, the rest goes on.
+
+    *before* yields what the last complete collection held.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        records: Records,
+        *,
+        parts: tuple[Part, ...],
+        workers: int,
+        before: Callable[[], Iterable[Credential]],
+    ) -> None:
+        self._client = client
+        self._records = records
+        self._notebook = records.notebook
+        self._parts = parts
+        self._workers = workers
+        self._before = before
+        self._login = self._notebook.organization.name
+        self._path = f"/orgs/{segment(self._login)}"
+        self._read_something = False
+        self._unreachable = 0
+        self._without_access = 0
+
+    async def items(self) -> AsyncGenerator[Item, None]:
+        """Yield pages; raises `SourceError` where nothing at all can be read."""
+        readers = {
+            "installations": self._installations,
+            "fine_grained_tokens": self._tokens,
+            "sso_authorizations": self._authorizations,
+            "deploy_keys": self._deploy_keys,
+        }
+        refused: list[SourceError] = []
+        for name, reader in readers.items():
+            if name not in self._parts:
+                continue
+            try:
+                async with aclosing(reader()) as items:
+                    async for item in items:
+                        yield item
+            except (AuthenticationFailed, Unavailable):
+                raise
+            except SourceError as error:
+                refused.append(error)
+                self._notebook.failed(error, f"The {name.replace('_', ' ')} of {self._login}")
+            else:
+                self._read_something = True
+        if refused and not self._read_something:
+            raise refused[0]
+
+    def _page(self, found: list[Credential | None]) -> Page:
+        self._read_something = True
+        return Page(self._notebook.organization, tuple(one for one in found if one is not None))
+
+    async def _installations(self) -> AsyncGenerator[Item, None]:
+        what = f"The App installations of {self._login}"
+        path = f"{self._path}/installations"
+        async for records in pages(self._client, path, what, member="installations"):
+            yield self._page([self._records.installation(record) for record in records])
+
+    async def _tokens(self) -> AsyncGenerator[Item, None]:
+        async with aclosing(fan_out(self._listed(), self._token, self._workers)) as items:
+            async for item in items:
+                yield item
+
+    async def _listed(self) -> AsyncIterator[list[Any]]:
+        what = f"The fine-grained tokens of {self._login}"
+        path = f"{self._path}/personal-access-tokens"
+        async for records in pages(self._client, path, what, key="token_id"):
+            yield records
+
+    async def _token(self, records: list[Any]) -> AsyncIterator[Item]:
+        found = []
+        for record in records:
+            subset = await self._subset(record)
+            found.append(self._records.fine_grained_token(record, subset))
+        yield self._page(found)
+
+    async def _subset(self, record: Any) -> Subset | None:
+        """Return the repositories of a token that is bound to some; None where unknown."""
+        grant = identifier(record)
+        if grant is None or record.get("repository_selection") != "subset":
+            return None
+        path = f"{self._path}/personal-access-tokens/{segment(grant)}/repositories"
+        names: list[str] = []
+        count = 0
+        try:
+            async for listed in pages(self._client, path, f"The repositories of grant {grant}"):
+                found = [name for one in listed if (name := text(one, "full_name")) is not None]
+                count += len(found)
+                names += found[: _REPOSITORIES_KEPT - len(names)]
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:  # what it may do is known, only not where
+            self._notebook.note(f"The repositories of some tokens could not be read: {error}")
+            return None
+        return names, count
+
+    async def _authorizations(self) -> AsyncGenerator[Item, None]:
+        what = f"The single sign-on authorizations of {self._login}"
+        path = f"{self._path}/credential-authorizations"
+        listed = pages(self._client, path, what, key="credential_id", is_counted=True)
+        try:
+            async for records in listed:
+                yield self._page([self._records.authorization(record) for record in records])
+        except NotFound:
+            # An organization without SAML has no such list. One that had credentials on it may
+            # just as well hide it now, and then nothing is known to be gone.
+            if any(one.uid.split(":")[2] in _AUTHORIZED for one in self._before()):
+                raise
+            self._notebook.note(
+                f"{self._login} shows no single sign-on authorizations (404): without SAML "
+                "single sign-on, classic tokens and SSH keys of members cannot be listed"
+            )
+
+    async def _deploy_keys(self) -> AsyncGenerator[Item, None]:
+        broken: list[SourceError] = []
+
+        async def listed() -> AsyncIterator[str]:
+            try:
+                async for name in self._repositories():
+                    yield name
+            except SourceError as error:
+                broken.append(error)
+
+        async with aclosing(fan_out(listed(), self._keys, self._workers)) as items:
+            async for item in items:
+                yield item
+        if self._without_access:
+            self._notebook.missing(
+                "access_denied",
+                f"The deploy keys of {self._without_access} repositories of {self._login} may not "
+                "be read; the auditor needs read access to Administration in all repositories",
+            )
+        for error in broken:
+            if not isinstance(error, BrokenPaging):
+                raise error
+            self._notebook.failed(error)
+
+    async def _repositories(self) -> AsyncIterator[str]:
+        what = f"The repositories of {self._login}"
+        path = f"{self._path}/repos"
+        async for records in pages(self._client, path, what, params={"type": "all"}):
+            for record in records:
+                name = text(record, "name")
+                if name is None:
+                    self._notebook.malformed(f"A repository of {self._login}")
+                else:
+                    yield name
+
+    async def _keys(self, name: str) -> AsyncIterator[Item]:
+        repository = f"{self._login}/{name}"
+        path = f"/repos/{segment(self._login)}/{segment(name)}"
+        try:
+            async for records in pages(self._client, f"{path}/keys", f"The keys of {repository}"):
+                yield self._page([self._records.deploy_key(repository, r) for r in records])
+        except AccessDenied:
+            self._without_access += 1
+        except NotFound:
+            await self._hidden(path)
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self._unreachable += 1
+            if self._unreachable >= _FAILURES_IN_A_ROW:
+                raise
+            self._notebook.failed(error)
+        else:
+            self._unreachable = 0
+
+    async def _hidden(self, path: str) -> None:
+        """Tell a repository that was deleted since it was listed from one whose keys are hidden."""
+        try:
+            await self._client.get(path)
+        except NotFound:
+            return
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self._notebook.failed(error)
+            return
+        self._without_access += 1

@@ -1,0 +1,1 @@
+"""How a Kubernetes cluster is read: the private half of `auditor.collectors.kubernetes`."""

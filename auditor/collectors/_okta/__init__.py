@@ -1,0 +1,1 @@
+"""How Okta is read: the private half of `auditor.collectors.okta`."""

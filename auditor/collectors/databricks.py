@@ -1,0 +1,207 @@
+"""Databricks: personal access tokens and OAuth secrets of service principals of a workspace.
+
+Facts were read in the vendor's SDK (0.133). The day of a token's last use is told where the
+platform knows it; a token without one may be unused or older than the record, so that is unknown.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from auditor.client import Client, fan_out, segment
+from auditor.collectors._databricks.options import DatabricksOptions, login
+from auditor.collectors._databricks.paging import scim, secrets
+from auditor.collectors._databricks.records import Holder, Reading, holder_of
+from auditor.collectors._notebook import identifier, text
+from auditor.collectors._patience import Patience
+from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
+from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
+from auditor.model import Credential, Organization, PrincipalType
+
+__all__ = ["Databricks", "DatabricksOptions"]
+
+_TOKENS = "/api/2.0/token-management/tokens"
+_USERS = "/api/2.0/preview/scim/v2/Users"
+_PRINCIPALS = "/api/2.0/preview/scim/v2/ServicePrincipals"
+
+
+class Databricks(Collector):
+    """Reads one workspace."""
+
+    Options = DatabricksOptions
+    options: DatabricksOptions
+    summary = "Personal access tokens; OAuth secrets of service principals"
+    last_use = "Of tokens, by the day; where none is told it is unknown. Not of secrets"
+    limits = (
+        "One workspace for each source",
+        "What becomes of the credentials of a deactivated holder is not documented",
+    )
+    verified = "the vendor's SDK for Python, which reads our fake alike; no live workspace"
+    least_privileges = (
+        "workspace admin, for token management and the holders' groups",
+        "manager of the service principals, or account admin, for their secrets",
+    )
+
+    def __init__(self, options: DatabricksOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._client = Client(
+            options.base_url,
+            options,
+            auth=login(options),
+            hint="`auditor providers show databricks`",
+            directory=context.directory,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def units(self) -> list[Unit]:
+        """Return the one workspace that the address stands for."""
+        host = self._client.origin.place
+        return [Unit(host, Organization(host, host))]
+
+    async def collect(self, unit: Unit) -> AsyncIterator[Item]:
+        """Yield the tokens, then the secrets of each service principal, side by side."""
+        organization = unit.organization or Organization(unit.key, unit.key)
+        reading = Reading(organization, source=self.options.name, now=self.context.now)
+        listing = _Listing(self._client, reading, self.options.concurrency)
+        errors: list[SourceError] = []
+        try:
+            await listing.learn_principals()
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            errors.append(error)
+            reading.failed(error, "Service principals")
+        for what, part in (("Tokens", listing.tokens()), ("Secrets", listing.secrets())):
+            try:
+                async with aclosing(part) as items:
+                    async for item in items:
+                        yield item
+            except AuthenticationFailed:
+                raise
+            except SourceError as error:
+                errors.append(error)
+                reading.failed(error, what)
+        if len(errors) >= 2:
+            raise errors[0]
+        for item in reading.conclusions():
+            yield item
+
+    async def check(self) -> list[Access]:
+        """Try one list call of each kind."""
+        host, rows = self._client.origin.host, []
+        for what, path in (("list tokens", _TOKENS), ("list service principals", _PRINCIPALS)):
+            try:
+                await self._client.get(path, {"count": 1} if path == _PRINCIPALS else None)
+            except AuthenticationFailed:
+                raise
+            except SourceError as error:
+                rows.append(Access(host, what, is_granted=False, detail=str(error)))
+            else:
+                rows.append(Access(host, what, is_granted=True))
+        return rows
+
+
+class _Listing:
+    """The calls that read a workspace; parts that fail are told to *reading*."""
+
+    def __init__(self, client: Client, reading: Reading, workers: int) -> None:
+        self._client = client
+        self._reading = reading
+        self._workers = workers
+        self._principals: dict[str, Holder] = {}
+        self._users: dict[str, Holder] = {}
+        self._patience = Patience()
+        self._answered = 0
+        self._absent: NotFound | None = None
+
+    async def learn_principals(self) -> None:
+        """Read all service principals; raises `SourceError`, with those known that came before."""
+        async for records in scim(self._client, _PRINCIPALS, "The service principals"):
+            for record in records:
+                holder = holder_of(record, PrincipalType.SERVICE_ACCOUNT)
+                if holder is None:
+                    self._reading.malformed("A service principal")
+                else:
+                    self._principals[holder.id] = holder
+
+    async def tokens(self) -> AsyncGenerator[Item, None]:
+        """Yield the personal access tokens; they come in one answer."""
+        answer = await self._client.get(_TOKENS)
+        records = answer.object().get("token_infos", [])
+        if not isinstance(records, list):
+            raise UnexpectedResponse(f"{answer.where} answered without a list of tokens")
+        owners = {identifier(record, "owner_id") for record in records}
+        unknown = [one for one in owners if one is not None and one not in self._principals]
+        for user in await asyncio.gather(*(self._user(one) for one in unknown)):
+            self._users[user.id] = user
+        found = [self._token(record) for record in records]
+        tokens = {token.uid: token for token in found if token is not None}
+        yield Page(self._reading.organization, tuple(tokens.values()))
+
+    async def secrets(self) -> AsyncGenerator[Item, None]:
+        """Yield the secrets of each service principal."""
+
+        async def principals() -> AsyncIterator[Holder]:
+            for holder in self._principals.values():
+                yield holder
+
+        async with aclosing(fan_out(principals(), self._secrets_of, self._workers)) as pages:
+            async for page in pages:
+                yield page
+        if self._absent is not None and not self._answered:
+            raise self._absent
+
+    def _token(self, record: Any) -> Credential | None:
+        found = identifier(record, "token_id")
+        if found is None:
+            self._reading.malformed("A token")
+            return None
+        owner = identifier(record, "owner_id") or "unknown"
+        holder = self._principals.get(owner) or self._users.get(owner) or Holder(owner, owner)
+        is_own = owner == identifier(record, "created_by_id")
+        if holder.name == owner and is_own:
+            name = text(record, "created_by_username") or owner
+            holder = Holder(owner, name, holder.type)
+        return self._reading.token(record, found, holder)
+
+    async def _secrets_of(self, holder: Holder) -> AsyncIterator[Page]:
+        path = f"/api/2.0/accounts/servicePrincipals/{segment(holder.id)}/credentials/secrets"
+        try:
+            async for records in secrets(self._client, path, f"The secrets of {holder.id}"):
+                self._answered += 1
+                yield Page(self._reading.organization, tuple(self._made(records, holder)))
+        except NotFound as error:
+            self._absent = error  # it vanished after it was listed, unless all of them did
+        except SourceError as error:
+            self._patience.failed(error)
+            self._reading.failed(error, f"The secrets of service principal {holder.id}")
+        else:
+            self._patience.went_well()
+
+    def _made(self, records: list[Any], holder: Holder) -> list[Credential]:
+        made = []
+        for record in records:
+            found = identifier(record)
+            if found is None:
+                self._reading.malformed(f"A secret of service principal {holder.id}")
+            else:
+                made.append(self._reading.secret(record, found, holder))
+        return made
+
+    async def _user(self, found: str) -> Holder:
+        unknown = Holder(found, found)
+        try:
+            record = (await self._client.get(f"{_USERS}/{segment(found)}")).object()
+        except NotFound:
+            return unknown  # no user, or one that is gone
+        except SourceError as error:
+            self._patience.failed(error)
+            self._reading.failed(error, f"User {found}")
+            return unknown
+        self._patience.went_well()
+        holder = holder_of(record, PrincipalType.USER)
+        return holder if holder is not None and holder.id == found else unknown
