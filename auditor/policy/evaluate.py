@@ -1,0 +1,175 @@
+"""Judging credentials: pure, one credential at one instant, compiled conditions only."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from auditor.model import Credential, Outcome, PermissionsSubject, Severity, Verdict
+from auditor.policy.explain import Explainer
+from auditor.policy.language.condition import Test
+from auditor.policy.language.derived import ALONE, Derived, Neighbours, derive
+from auditor.policy.match import Match
+from auditor.policy.policy import Explanation, Policy
+from auditor.policy.rule import Rule
+
+_PLANS = 4_096
+
+
+class Variant(Struct, frozen=True):
+    """Other limits for the credentials that *match* covers."""
+
+    match: Match
+    position: int
+
+
+class Entry:
+    """One active policy: the limits for everybody, and others for some credentials.
+
+    *build* compiles the policy under the overrides at the given positions.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        scoped: Sequence[Variant],
+        build: Callable[[tuple[int, ...]], Rule],
+    ) -> None:
+        self.policy = policy
+        self._scoped = tuple(scoped)
+        self._build = build
+        self._rules: dict[tuple[int, ...], Rule] = {}
+        self._explainers: dict[tuple[int, str], Explainer] = {}
+        self.everybody = self._under(())
+        for variant in self._scoped:
+            self._under((variant.position,))
+
+    @property
+    def is_scoped(self) -> bool:
+        """Whether the limits depend on the credential."""
+        return bool(self._scoped)
+
+    def rule_for(self, credential: Credential) -> Rule:
+        """Return the rule that holds for *credential*."""
+        if not self._scoped:
+            return self.everybody
+        return self._under(
+            tuple(one.position for one in self._scoped if one.match.matches(credential))
+        )
+
+    def explainer_for(self, credential: Credential) -> Explainer:
+        """Return what explains violations by *credential*."""
+        rule = self.rule_for(credential)
+        key = (id(rule), credential.provider)
+        explainer = self._explainers.get(key)
+        if explainer is None:
+            explainer = self._explainers[key] = Explainer(rule, credential.provider)
+        return explainer
+
+    def _under(self, positions: tuple[int, ...]) -> Rule:
+        rule = self._rules.get(positions)
+        if rule is None:
+            rule = self._rules[positions] = self._build(positions)
+        return rule
+
+
+class _Plan(Struct, frozen=True):
+    """What is asked of every credential of one provider, type and permissions' subject."""
+
+    steps: tuple[tuple[Test | None, Entry], ...]
+    """The compiled condition, None where it depends on the credential."""
+    not_judged: tuple[Verdict, ...]
+
+
+class PolicySet:
+    """The active policies, compiled. Immutable; safe to use from several threads."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        ordered = sorted(entries, key=lambda one: one.policy.id)
+        self.policies: tuple[Policy, ...] = tuple(entry.policy for entry in ordered)
+        self._entries = {entry.policy.id: entry for entry in ordered}
+        self._plans: dict[tuple[str, str, str], _Plan] = {}
+        self._verdicts: dict[tuple[str, Severity | None, tuple[str, ...]], Verdict] = {}
+
+    def __len__(self) -> int:
+        return len(self.policies)
+
+    def reads(self, policy_id: str) -> frozenset[str]:
+        """Return the names of the fields that the conditions of an active policy mention."""
+        conditions = self._entries[policy_id].everybody.conditions
+        return frozenset(field.name for condition in conditions for field in condition.reads)
+
+    def evaluate(
+        self, credential: Credential, now: datetime, neighbours: Neighbours = ALONE
+    ) -> list[Verdict]:
+        """Return what the policies say of *credential* at *now*, passes left out.
+
+        Violations that a superior policy covers are listed too: handing over is for the
+        findings. Where the rights on record are the caller's, a policy that reads rights does not
+        judge. Ordered by policy id; the same input gives the same list.
+        """
+        plan = self._plans.get(
+            (credential.provider, credential.type, credential.permissions_subject)
+        )
+        if plan is None:
+            plan = self._plan(credential)
+        derived = derive(credential, now, neighbours)
+        verdicts = list(plan.not_judged)
+        for test, entry in plan.steps:
+            if test is None:
+                test = entry.rule_for(credential).condition.test  # noqa: PLW2901
+            answer = test(credential, *derived, now)
+            if answer is False:
+                continue
+            verdicts.append(self._verdict(entry, credential, derived, now, answer=answer))
+        return verdicts
+
+    def explain(
+        self,
+        policy_id: str,
+        credential: Credential,
+        now: datetime,
+        neighbours: Neighbours = ALONE,
+    ) -> Explanation:
+        """Return why the active policy *policy_id* flags *credential*, and what mends it."""
+        explainer = self._entries[policy_id].explainer_for(credential)
+        return explainer.explain(credential, derive(credential, now, neighbours), now)
+
+    def _plan(self, credential: Credential) -> _Plan:
+        steps: list[tuple[Test | None, Entry]] = []
+        not_judged: list[Verdict] = []
+        is_callers = credential.permissions_subject == PermissionsSubject.CALLER
+        for entry in self._entries.values():
+            if not entry.policy.applies_to(credential.provider, credential.type):
+                continue
+            condition = entry.everybody.condition
+            if is_callers and condition.reads_grants:
+                not_judged.append(Verdict(entry.policy.id, Outcome.NOT_JUDGED))
+            else:
+                steps.append((None if entry.is_scoped else condition.test, entry))
+        plan = _Plan(tuple(steps), tuple(not_judged))
+        if len(self._plans) >= _PLANS:
+            self._plans.clear()
+        self._plans[credential.provider, credential.type, credential.permissions_subject] = plan
+        return plan
+
+    def _verdict(
+        self,
+        entry: Entry,
+        credential: Credential,
+        derived: Derived,
+        now: datetime,
+        *,
+        answer: bool | None,
+    ) -> Verdict:
+        rule = entry.rule_for(credential)
+        key: tuple[str, Severity | None, tuple[str, ...]]
+        if answer is None:
+            key = (entry.policy.id, None, rule.condition.missing(credential, derived))
+        else:
+            key = (entry.policy.id, rule.severity_of(credential, derived, now), ())
+        found = self._verdicts.get(key)
+        if found is None:
+            outcome = Outcome.NOT_EVALUABLE if answer is None else Outcome.VIOLATION
+            found = self._verdicts[key] = Verdict(key[0], outcome, *key[1:])
+        return found

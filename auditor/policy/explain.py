@@ -1,0 +1,166 @@
+"""Why a policy flags a credential: the facts, the limits, and what mends it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from auditor import wording
+from auditor.model import (
+    Certainty,
+    Credential,
+    Evidence,
+    LastUsedState,
+    LastUsedSubject,
+    Remediation,
+)
+from auditor.policy.controls import framework, framework_keys
+from auditor.policy.language.condition import field_value
+from auditor.policy.language.derived import ENDLESS, Derived
+from auditor.policy.language.fields import FIELDS, Absence, Field
+from auditor.policy.policy import Explanation, Policy
+from auditor.policy.privilege import reasons
+from auditor.policy.rule import Rule
+from auditor.policy.template import Lookup, Template, granted_names
+
+_NAMED_PERMISSIONS = 20
+
+
+class Explainer:
+    """Explains violations of one rule by credentials of one provider; texts are read once."""
+
+    def __init__(self, rule: Rule, provider: str) -> None:
+        policy = rule.source.policy
+        remedy = policy.remedies.get(provider, policy.remediation)
+        self._rule = rule
+        self._title = Template(rule.source.file.title, policy.parameters)
+        self._message = Template(policy.message, policy.parameters)
+        self._summary = Template(remedy.summary, policy.parameters)
+        self._commands = [Template(one, policy.parameters) for one in remedy.commands]
+        self._url = remedy.url
+        self._controls = controls_for(policy, provider)
+
+    def explain(self, credential: Credential, derived: Derived, now: datetime) -> Explanation:
+        """Return the explanation of a violation by *credential*."""
+        lookup = _lookup(self._rule, credential, derived)
+        commands = tuple(command.render_command(lookup) for command in self._commands)
+        return Explanation(
+            title=self._title.render(lookup),
+            message=self._message.render(lookup),
+            evidence=tuple(_evidence(self._rule, credential, derived, now)),
+            rationale=self._rule.source.policy.rationale,
+            remediation=Remediation(self._summary.render(lookup), commands, self._url),
+            controls=self._controls,
+        )
+
+
+def controls_for(policy: Policy, provider: str) -> dict[str, tuple[str, ...]]:
+    """Return the control ids of the frameworks that speak about credentials of *provider*."""
+    return {
+        key: tuple(control.id for control in controls)
+        for key, controls in policy.controls.items()
+        if key not in framework_keys() or framework(key).covers(provider)
+    }
+
+
+def _lookup(rule: Rule, credential: Credential, derived: Derived) -> Lookup:
+    def find(root: str, name: str) -> Any:
+        if root == "parameters":
+            return rule.parameters[name].value
+        if name == "idle_for":
+            return derived.idle_at_least
+        field = FIELDS.get(name)
+        if field is not None:
+            return field_value(field, credential, derived)
+        return attrgetter(name)(credential)
+
+    return find
+
+
+def _evidence(
+    rule: Rule, credential: Credential, derived: Derived, now: datetime
+) -> Iterator[Evidence]:
+    """Yield the facts the condition reads, what the derived ones rest on, and their time."""
+    shown: set[str] = set()
+    for field in rule.condition.reads:
+        limit = rule.condition.limit(field.name, credential, derived, now)
+        yield Evidence(field.name, _observed(field, credential, derived), _json(limit))
+        shown.add(field.name)
+    for field in rule.condition.reads:
+        for name in _supporting(field, credential):
+            if name not in shown:
+                shown.add(name)
+                observed = (
+                    reasons(credential)
+                    if name == "permissions"
+                    else _observed(FIELDS[name], credential, derived)
+                )
+                yield Evidence(name, observed)
+    if "data_as_of" not in shown:
+        yield Evidence("data_as_of", _json(credential.data_as_of))
+
+
+def _observed(field: Field, credential: Credential, derived: Derived) -> Any:
+    """Return a field as a JSON value; of idleness at least the lower bound."""
+    value = (
+        derived.idle_at_least
+        if field.name == "idle_for"
+        else field_value(field, credential, derived)
+    )
+    if value is None and field.absence is Absence.NONE:
+        return "none"
+    if field.is_grant and isinstance(value, dict | tuple):
+        names = granted_names(value) if isinstance(value, dict) else list(value)
+        more = len(names) - _NAMED_PERMISSIONS
+        return names[:_NAMED_PERMISSIONS] + ([f"and {more} more"] if more > 0 else [])
+    return _json(value)
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case timedelta():
+            return "unlimited" if value == ENDLESS else msgspec.to_builtins(value)
+        case datetime():
+            return wording.rfc3339(value)
+        case Enum():
+            return value.value
+        case tuple():
+            return list(value)
+    return value
+
+
+def _supporting(field: Field, credential: Credential) -> Iterator[str]:
+    """Yield the fields that *field* rests on for this credential."""
+    has_rotated = "created_at" if credential.rotated_at is None else "rotated_at"
+    match field.name:
+        case "idle_for":
+            yield from _idleness(credential)
+        case "age":
+            yield has_rotated
+        case "expires_in":
+            yield "expires_at" if credential.expires_at is not None else "expires_state"
+        case "lifetime":
+            yield from (has_rotated, "expires_at")
+        case "privilege":
+            yield "permissions"
+        case "is_permission_outlier":
+            yield from ("peer_limit", "peer_median", "peers")
+    if field.is_grant and credential.permissions_certainty == Certainty.INFERRED:
+        yield "permissions_certainty"
+
+
+def _idleness(credential: Credential) -> Iterator[str]:
+    yield "last_used_state"
+    if credential.last_used_state == LastUsedState.USED:
+        yield "last_used_at"
+        if credential.last_used_precision is not None:
+            yield "last_used_precision"
+    elif credential.last_used_state == LastUsedState.NEVER:
+        yield "created_at"
+    else:
+        yield "last_used_window_start"
+    if credential.last_used_subject == LastUsedSubject.PRINCIPAL:
+        yield "last_used_subject"

@@ -1,0 +1,97 @@
+"""A policy as the rest of the auditor sees it."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from auditor.model import Evidence, Remediation, Severity
+from auditor.policy.language.values import Constant
+
+
+class Control(Struct, frozen=True):
+    """A control that a policy maps to; *certainty* is ``high``, ``medium`` or ``low``."""
+
+    id: str
+    certainty: str
+
+
+class Parameter(Struct, frozen=True):
+    """A limit; *constant* is None where the configuration must supply it."""
+
+    name: str
+    type_name: str
+    constant: Constant | None
+    description: str = ""
+
+
+class Tier(Struct, frozen=True):
+    """A severity that holds where *when* does."""
+
+    when: str
+    severity: Severity
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """One rule as data. Texts are shown as they stand; ``message`` is a template over facts."""
+
+    id: str
+    title: str
+    """With the limits that hold without scoped overrides."""
+    severity: Severity
+    """Where no tier says otherwise."""
+    tiers: tuple[Tier, ...] = ()
+    privileged_step: bool = True
+    category: str
+    is_default: bool = True
+    """Whether it judges without being enabled by name or preset."""
+    is_builtin: bool = False
+    version: int = 1
+    providers: tuple[str, ...] = ()
+    """Whom it is about; empty: everybody. Likewise *types*."""
+    types: tuple[str, ...] = ()
+    parameters: Mapping[str, Parameter]
+    when: str
+    supersedes: tuple[str, ...] = ()
+    message: str
+    rationale: str
+    remediation: Remediation
+    """The general one; commands are templates."""
+    remedies: Mapping[str, Remediation]
+    """Per provider."""
+    controls: Mapping[str, tuple[Control, ...]]
+    """Framework → controls."""
+    file: str
+
+    def applies_to(self, provider: str, credential_type: str) -> bool:
+        """Whether it is about credentials of that provider and type."""
+        return (not self.providers or provider in self.providers) and (
+            not self.types or credential_type in self.types
+        )
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """Why a policy flags a credential and what mends it, in words for people."""
+
+    title: str
+    message: str
+    evidence: tuple[Evidence, ...]
+    rationale: str
+    remediation: Remediation
+    controls: Mapping[str, tuple[str, ...]]
+    """Framework → control ids, of the frameworks that speak about the provider."""
+
+
+class ExampleResult(Struct, frozen=True, kw_only=True):
+    """What became of one example of a policy file; *problem* is empty where it holds."""
+
+    policy_id: str
+    name: str
+    expected: str
+    actual: str
+    problem: str = ""
+    line: int = 1
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the policy said what the example expects."""
+        return not self.problem
