@@ -1,0 +1,1 @@
+"""Violations through time: reconcile, exceptions, owners, risk, summary; pure functions."""

@@ -1,0 +1,302 @@
+"""Risk: 0 to 100 for the order of work, with the reasons in plain words.
+
+The severity of the finding gives a band, the facts of the credential a place in it: every fact
+that makes it more dangerous adds points from `WEIGHTS`, and the share of all points that could
+be reached is the share of the band. So a bad *medium* outranks a harmless *high*, nothing
+saturates, and more privilege, a longer dormancy or an older secret never lowers the risk.
+
+Ages and dormancy count in steps, so that a risk changes a few times a year, not every day.
+`docs/risk.md` explains the table.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from auditor import wording
+from auditor.model import (
+    Credential,
+    ExpiresState,
+    LastUsedState,
+    Privilege,
+    Risk,
+    Severity,
+    Status,
+)
+
+Steps = tuple[tuple[int, int], ...]
+"""(days, points), descending: the first step that is reached counts."""
+
+
+class Weights(Struct, frozen=True, kw_only=True):
+    """The table behind every risk: bands are scores, everything else is points."""
+
+    bands: Mapping[Severity, tuple[int, int]]
+    bare_band: tuple[int, int]
+    """For a credential without an open finding."""
+    privilege: Mapping[Privilege, int]
+    root: int
+    types: Mapping[str, int]
+    other_type: int
+    unrestricted: int
+    idle_days: Steps
+    use_unknown: int
+    age_days: Steps
+    age_unknown: int
+    expires: Mapping[ExpiresState, int]
+    owner_gone: int
+    owner_missing: int
+    production: int
+    usable: int
+    """It can be used to authenticate right now."""
+    categories: Mapping[str, int]
+    other_category: int
+
+    @property
+    def most(self) -> int:
+        """The points of the worst credential there can be."""
+        return (
+            max(self.privilege.values())
+            + self.root
+            + max(*self.types.values(), self.other_type)
+            + self.unrestricted
+            + max(self.idle_days[0][1], self.use_unknown)
+            + max(self.age_days[0][1], self.age_unknown)
+            + max(self.expires.values())
+            + max(self.owner_gone, self.owner_missing)
+            + self.production
+            + self.usable
+            + max(*self.categories.values(), self.other_category)
+        )
+
+
+WEIGHTS = Weights(
+    bands={
+        Severity.INFORMATIONAL: (0, 30),
+        Severity.LOW: (10, 50),
+        Severity.MEDIUM: (25, 75),
+        Severity.HIGH: (45, 95),
+        Severity.CRITICAL: (65, 100),
+    },
+    bare_band=(0, 25),
+    privilege={
+        Privilege.NONE: 0,
+        Privilege.READ: 4,
+        Privilege.UNKNOWN: 8,
+        Privilege.WRITE: 12,
+        Privilege.ADMIN: 24,
+    },
+    root=12,
+    types={"Client Certificate": 1, "OAuth Token": 2, "Personal Access Token": 5},
+    other_type=4,
+    unrestricted=2,
+    idle_days=((365, 12), (180, 10), (90, 8), (45, 5), (30, 3)),
+    use_unknown=4,
+    age_days=((1825, 12), (730, 10), (365, 8), (180, 5), (90, 3)),
+    age_unknown=3,
+    expires={
+        ExpiresState.AT: 0,
+        ExpiresState.SLIDING: 1,
+        ExpiresState.UNKNOWN: 2,
+        ExpiresState.UNSUPPORTED: 4,
+        ExpiresState.NEVER: 5,
+    },
+    owner_gone=9,
+    owner_missing=5,
+    production=7,
+    usable=10,
+    categories={"expiry": 0, "visibility": 0},
+    other_category=4,
+)
+
+MORE_FINDINGS = 2
+"""Score added to a credential's risk for each further open finding …"""
+MORE_FINDINGS_AT_MOST = 6
+"""… up to this."""
+SAID_FROM = 3
+"""Fewer points move the score without being named among the reasons."""
+
+PRODUCTION_TAGS = frozenset({"env", "environment", "stage", "tier"})
+PRODUCTION_VALUES = frozenset({"prod", "production", "prd", "live"})
+GONE = frozenset(
+    {
+        "blocked",
+        "deactivated",
+        "deleted",
+        "departed",
+        "deprovisioned",
+        "disabled",
+        "inactive",
+        "suspended",
+    }
+)
+"""What providers call a principal that is not there any more, in lower case."""
+
+_MOST = WEIGHTS.most
+_DAY = timedelta(days=1)
+_NOT_USABLE = frozenset({Status.INACTIVE, Status.EXPIRED, Status.REVOKED})
+
+Fact = tuple[int, str]
+"""Points, and the fact in plain words."""
+
+
+def assess(credential: Credential, severity: Severity, category: str, now: datetime) -> Risk:
+    """Return the risk of one finding: a violation of *severity* in a policy of *category*."""
+    facts = [*_newest.facts(credential, now), (_category_points(category), "")]
+    score = _place(WEIGHTS.bands[severity], facts)
+    return Risk(score, (f"{severity} severity", *_reasons(facts, credential, now)))
+
+
+def credential_risk(credential: Credential, risks: Sequence[Risk], now: datetime) -> Risk:
+    """Return the risk of a credential from the *risks* of its open findings.
+
+    The worst finding counts, and each further one a little. Without a finding the facts alone
+    place it in a low band, so that an inventory can still be ordered.
+    """
+    if not risks:
+        facts = list(_facts(credential, now))
+        return Risk(_place(WEIGHTS.bare_band, facts), tuple(_reasons(facts, credential, now)))
+    worst = max(risks, key=lambda risk: risk.score)
+    more = len(risks) - 1
+    if not more:
+        return worst
+    score = worst.score + min(MORE_FINDINGS * more, MORE_FINDINGS_AT_MOST)
+    return Risk(min(score, 100), (*worst.reasons, wording.count(more, "further open finding")))
+
+
+def dormancy(credential: Credential) -> timedelta | None:
+    """Return how long it has been idle at least, up to ``data_as_of``; None where unknown."""
+    match credential.last_used_state:
+        case LastUsedState.USED:
+            since = credential.last_used_at
+        case LastUsedState.NEVER:
+            since = credential.created_at
+        case LastUsedState.NOT_IN_WINDOW:
+            since = credential.last_used_window_start
+        case _:
+            since = None
+    return None if since is None else max(credential.data_as_of - since, timedelta(0))
+
+
+def secret_age(credential: Credential) -> timedelta | None:
+    """Return how old the secret is when observed; None where unknown."""
+    since = credential.rotated_at or credential.created_at
+    return None if since is None else max(credential.observed_at - since, timedelta(0))
+
+
+def is_usable(credential: Credential, now: datetime) -> bool:
+    """Whether it can authenticate, or may: an unknown status counts as usable."""
+    has_ended = credential.expires_at is not None and credential.expires_at <= now
+    return not has_ended and credential.status not in _NOT_USABLE
+
+
+def is_owner_gone(credential: Credential) -> bool:
+    """Whether the principal is deleted, suspended or the like, or the owner has left."""
+    words = (credential.principal.status, credential.owner_status)
+    return any((word or "").lower() in GONE for word in words)
+
+
+def is_production(credential: Credential) -> bool:
+    """Whether its tags say production; tag names and values compare without case."""
+    return any(
+        name.lower() in PRODUCTION_TAGS and value.lower() in PRODUCTION_VALUES
+        for name, value in credential.tags.items()
+    )
+
+
+class _Newest:
+    """Keeps the facts of the credential asked for last: each of its findings asks, and twice."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Credential, datetime, tuple[Fact, ...]] | None = None
+
+    def facts(self, credential: Credential, now: datetime) -> tuple[Fact, ...]:
+        known = self._known
+        if known is None or known[0] is not credential or known[1] != now:
+            known = (credential, now, tuple(_facts(credential, now)))
+            self._known = known
+        return known[2]
+
+
+_newest = _Newest()
+
+
+def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
+    privilege = credential.privilege
+    yield (
+        WEIGHTS.privilege[privilege],
+        "its permissions are unknown"
+        if privilege is Privilege.UNKNOWN
+        else f"it has {privilege} rights",
+    )
+    if credential.principal.is_root:
+        yield WEIGHTS.root, "it acts as the root of the organization"
+    points = WEIGHTS.types.get(credential.type, WEIGHTS.other_type)
+    yield (points, "it is bound to a person") if points > WEIGHTS.other_type else (points, "")
+    if not credential.restrictions:
+        yield WEIGHTS.unrestricted, "nothing restricts where it works"
+    yield _idle_fact(credential)
+    yield _age_fact(credential)
+    if credential.expires_state is ExpiresState.NEVER:
+        yield WEIGHTS.expires[ExpiresState.NEVER], "it never expires"
+    else:
+        word = "it cannot expire" if credential.expires_state is ExpiresState.UNSUPPORTED else ""
+        yield WEIGHTS.expires[credential.expires_state], word
+    if is_owner_gone(credential):
+        gone = credential.principal.status
+        is_principal = (gone or "").lower() in GONE
+        yield WEIGHTS.owner_gone, f"its principal is {gone}" if is_principal else "its owner left"
+    elif not credential.owner:
+        yield WEIGHTS.owner_missing, "nobody owns it"
+    if is_production(credential):
+        yield WEIGHTS.production, "it is tagged as production"
+    if is_usable(credential, now):
+        yield WEIGHTS.usable, ""
+
+
+def _idle_fact(credential: Credential) -> Fact:
+    idle = dormancy(credential)
+    if idle is None:
+        return WEIGHTS.use_unknown, "nobody can tell whether it is used"
+    points = _step(WEIGHTS.idle_days, idle)
+    length = wording.duration(idle)
+    match credential.last_used_state:
+        case LastUsedState.NEVER:
+            return points, f"no use was recorded in the {length} since it was created"
+        case LastUsedState.NOT_IN_WINDOW:
+            return points, f"it was not used for at least {length}"
+        case _:
+            return points, f"it was not used for {length}"
+
+
+def _age_fact(credential: Credential) -> Fact:
+    age = secret_age(credential)
+    if age is None:
+        return WEIGHTS.age_unknown, "its age is unknown"
+    return _step(WEIGHTS.age_days, age), f"its secret is {wording.duration(age)} old"
+
+
+def _category_points(category: str) -> int:
+    return WEIGHTS.categories.get(category, WEIGHTS.other_category)
+
+
+def _step(steps: Steps, length: timedelta) -> int:
+    for days, points in steps:
+        if length >= days * _DAY:
+            return points
+    return 0
+
+
+def _place(band: tuple[int, int], facts: Sequence[Fact]) -> int:
+    low, high = band
+    return low + (high - low) * sum(points for points, _ in facts) // _MOST
+
+
+def _reasons(facts: Sequence[Fact], credential: Credential, now: datetime) -> list[str]:
+    said = [fact for fact in facts if fact[1] and fact[0] >= SAID_FROM]
+    reasons = [words for _, words in sorted(said, key=lambda fact: -fact[0])]
+    if not is_usable(credential, now):
+        status = credential.status if credential.status in _NOT_USABLE else Status.EXPIRED
+        reasons.append(f"it cannot be used now: {status}")
+    return reasons

@@ -1,0 +1,240 @@
+"""The counts of a run and its one sentence, built while findings and credentials stream by."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from auditor import wording
+from auditor.findings.view import Summary
+from auditor.model import (
+    Change,
+    Coverage,
+    CoverageStatus,
+    Credential,
+    Finding,
+    FindingStatus,
+    NotEvaluable,
+    Outcome,
+    Severity,
+    Verdict,
+)
+
+NAMED_UIDS = 1000
+"""How many credentials one `NotEvaluable` names; its count is exact."""
+NAMED_SOURCES = 3
+"""How many sources the sentence names before it counts the others."""
+
+WORST = (Severity.CRITICAL, Severity.HIGH)
+
+
+class SummaryBuilder:
+    """Counts what passes by; holds numbers, never credentials or findings."""
+
+    def __init__(self) -> None:
+        self._credentials = 0
+        self._with_findings = 0
+        self._unread: set[int] = set()
+        self._suppressed = self._stale = self._resolved = self._fixed = 0
+        self._status: Counter[str] = Counter()
+        self._change: Counter[str] = Counter()
+        self._resolution: Counter[str] = Counter()
+        self._severity: Counter[str] = Counter()
+        self._policy: Counter[str] = Counter()
+        self._provider: Counter[str] = Counter()
+        self._organization: Counter[str] = Counter()
+        self._owner: Counter[str] = Counter()
+        self._credential_provider: Counter[str] = Counter()
+        self._credential_state: Counter[str] = Counter()
+
+    def credential(self, credential: Credential, *, has_findings: bool) -> None:
+        """Count a credential that this run has read; *has_findings* means open ones."""
+        self._credentials += 1
+        self._with_findings += has_findings
+        self._credential_provider[credential.provider] += 1
+        self._credential_state[credential.last_used_state.value] += 1
+
+    def unread_credential(self, credential: Credential, *, has_findings: bool) -> None:
+        """Count a credential that is only remembered; once, however many findings it has."""
+        if not has_findings or (mark := hash(credential.uid)) in self._unread:
+            return
+        self._unread.add(mark)
+        self.credential(credential, has_findings=True)
+
+    def finding(self, finding: Finding) -> None:
+        """Count a finding that stands, or that ended in this run."""
+        state = finding.state
+        self._status[state.status] += 1
+        self._change[state.change.value] += 1
+        if state.status is FindingStatus.SUPPRESSED:
+            self._suppressed += 1
+        elif state.status is FindingStatus.OPEN:
+            self._open(finding)
+        elif state.change is Change.RESOLVED and state.resolution is not None:
+            self._resolved += 1
+            self._fixed += state.resolution.is_fixed
+            self._resolution[state.resolution.value] += 1
+        if state.stale_since is not None:
+            self._stale += state.status is FindingStatus.OPEN
+
+    def _open(self, finding: Finding) -> None:
+        credential = finding.credential
+        self._severity[finding.state.severity] += 1
+        self._policy[finding.state.policy_id] += 1
+        self._provider[credential.provider] += 1
+        self._organization[f"{credential.provider}:{credential.organization.id}"] += 1
+        self._owner[credential.owner or ""] += 1
+
+    def build(self, coverage: Sequence[Coverage]) -> Summary:
+        """Return the summary of the run that covered *coverage*."""
+        return Summary(
+            credentials=self._credentials,
+            credentials_with_findings=self._with_findings,
+            findings=self._status[FindingStatus.OPEN],
+            suppressed=self._suppressed,
+            stale=self._stale,
+            resolved=self._resolved,
+            fixed=self._fixed,
+            by_severity=_in_order(self._severity, Severity),
+            by_status=_in_order(self._status, FindingStatus),
+            by_change=_in_order(self._change),
+            by_resolution=_in_order(self._resolution),
+            by_policy=_in_order(self._policy),
+            by_provider=_in_order(self._provider),
+            by_organization=_in_order(self._organization),
+            by_owner=_in_order(self._owner),
+            credentials_by_provider=_in_order(self._credential_provider),
+            credentials_by_state=_in_order(self._credential_state),
+            verdict=self._verdict(coverage),
+        )
+
+    def _verdict(self, coverage: Sequence[Coverage]) -> str:
+        reading = _reading(coverage)
+        if not self._credentials and not reading.whole:
+            return f"Nothing can be said about any credential: {reading.sentence}."
+        return f"{self._found(is_whole=reading.is_whole)}; {reading.sentence}."
+
+    def _found(self, *, is_whole: bool) -> str:
+        found = self._status[FindingStatus.OPEN]
+        if not found and is_whole:
+            text = f"No open finding on {wording.count(self._credentials, 'credential')}"
+        elif not found:
+            known = wording.count(self._credentials, "credential")
+            text = f"No open finding on the {known} that could be read"
+        else:
+            worst = [f"{self._severity[one]} {one}" for one in WORST if self._severity[one]]
+            text = (
+                f"{wording.count(found, 'open finding')} on {self._with_findings:,} of "
+                f"{wording.count(self._credentials, 'credential')}"
+                + (f", {wording.listing(worst)}" if worst else "")
+            )
+        if self._suppressed:
+            text += f" ({self._suppressed:,} more under exceptions)"
+        return text
+
+
+class _Reading:
+    """How much of the sources a run has read, in words."""
+
+    def __init__(self, statuses: Mapping[str, set[CoverageStatus]]) -> None:
+        selected = {
+            source: found - {CoverageStatus.NOT_SELECTED}
+            for source, found in statuses.items()
+            if found != {CoverageStatus.NOT_SELECTED}
+        }
+        self.left_out = len(statuses) - len(selected)
+        self.whole = [name for name, found in selected.items() if found == {_COMPLETE}]
+        self.lost = [name for name, found in selected.items() if found == {CoverageStatus.FAILED}]
+        self.in_part = [
+            name for name in selected if name not in self.whole and name not in self.lost
+        ]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.lost and not self.in_part
+
+    @property
+    def sentence(self) -> str:
+        text = self._whole_sentence() if self.is_whole else self._gaps_sentence()
+        if self.left_out:
+            text += f", {wording.count(self.left_out, 'source')} not selected"
+        return text
+
+    def _whole_sentence(self) -> str:
+        match len(self.whole):
+            case 0:
+                return "no source was read"
+            case 1:
+                return "its source was read whole"
+            case total:
+                return f"all {total} sources were read whole"
+
+    def _gaps_sentence(self) -> str:
+        parts = [
+            f"{_named(names)} {what}"
+            for names, what in ((self.in_part, "in part"), (self.lost, "not at all"))
+            if names
+        ]
+        total = len(self.whole) + len(self.lost) + len(self.in_part)
+        if total == 1:
+            verb = "was not read" if self.lost else "was read only in part"
+            return f"{_named(self.lost or self.in_part)} {verb}"
+        verb = "was" if len(self.whole) <= 1 else "were"
+        number = len(self.whole) or "none"
+        return f"{number} of {total} sources {verb} read whole, {wording.listing(parts)}"
+
+
+_COMPLETE = CoverageStatus.COMPLETE
+
+
+def _reading(coverage: Iterable[Coverage]) -> _Reading:
+    statuses: dict[str, set[CoverageStatus]] = {}
+    for entry in coverage:
+        statuses.setdefault(entry.source, set()).add(entry.status)
+    return _Reading(statuses)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - NAMED_SOURCES
+    if more > 1:
+        return wording.listing([*names[:NAMED_SOURCES], f"{more} others"])
+    return wording.listing(names)
+
+
+def _in_order(counts: Mapping[str, int], always: type[StrEnum] | None = None) -> dict[str, int]:
+    """Return *counts* sorted by key; every member of *always* is there, with 0 at least."""
+    filled = {member.value: 0 for member in always or ()}
+    filled |= {str(name): count for name, count in counts.items() if count}
+    return dict(sorted(filled.items()))
+
+
+class NotEvaluableBuilder:
+    """Groups what policies could not judge by policy, source and missing field."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._uids: dict[tuple[str, str, str], list[str]] = {}
+
+    def add(self, credential: Credential, verdicts: Iterable[Verdict]) -> None:
+        """Take what *verdicts* say about *credential*; other outcomes are left out."""
+        for verdict in verdicts:
+            if verdict.outcome is not Outcome.NOT_EVALUABLE:
+                continue
+            for missing in verdict.missing:
+                group = (verdict.policy_id, credential.source, missing)
+                self._counts[group] += 1
+                uids = self._uids.setdefault(group, [])
+                if len(uids) < NAMED_UIDS:
+                    uids.append(credential.uid)
+
+    def build(self) -> tuple[NotEvaluable, ...]:
+        """Return the groups in order, each with an exact count and its first uids."""
+        return tuple(
+            NotEvaluable(
+                policy_id=policy_id,
+                source=source,
+                field=missing,
+                count=self._counts[policy_id, source, missing],
+                uids=tuple(sorted(self._uids[policy_id, source, missing])),
+            )
+            for policy_id, source, missing in sorted(self._counts)
+        )
