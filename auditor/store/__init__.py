@@ -1,0 +1,47 @@
+"""What is remembered between runs: evidence, its coverage, findings and what is to be sent."""
+
+from auditor.store.book import Book
+from auditor.store.leadership import LeaderRecord, Leadership
+from auditor.store.ledger import Ledger, OccurrenceRecord
+from auditor.store.outbox import Outbox
+from auditor.store.prune import Pruned
+from auditor.store.records import (
+    Claim,
+    Earlier,
+    Event,
+    FindingRecord,
+    Hold,
+    Message,
+    RunRecord,
+    TimelineEntry,
+)
+from auditor.store.scopes import StaleClaim
+from auditor.store.spool import Spool
+from auditor.store.store import OccurrenceTaken, Store, UnknownRun
+from auditor.store.vitals import Snapshot, Vitals, Waiting
+
+__all__ = [
+    "Book",
+    "Claim",
+    "Earlier",
+    "Event",
+    "FindingRecord",
+    "Hold",
+    "LeaderRecord",
+    "Leadership",
+    "Ledger",
+    "Message",
+    "OccurrenceRecord",
+    "OccurrenceTaken",
+    "Outbox",
+    "Pruned",
+    "RunRecord",
+    "Snapshot",
+    "Spool",
+    "StaleClaim",
+    "Store",
+    "TimelineEntry",
+    "UnknownRun",
+    "Vitals",
+    "Waiting",
+]

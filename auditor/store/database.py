@@ -1,0 +1,277 @@
+"""The connection: opening a database safely, transactions, and errors as sentences.
+
+A SQLite file is created readable by its owner only and runs in WAL mode; an existing file that
+others may read is narrowed to its owner when it is opened. PostgreSQL is reached through psycopg.
+"""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from auditor.errors import StoreError
+
+HEAD = "0002"
+"""The newest migration; a database that names any other is either older or newer."""
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another one."""
+
+_WRITERS = 7_201_501
+"""PostgreSQL advisory lock: shared by everybody who writes a collection."""
+_JUDGES = 7_201_502
+"""PostgreSQL advisory lock: held by the one who judges."""
+_MIGRATION = 7_201_503
+"""PostgreSQL advisory lock: held by the one who migrates."""
+
+_CACHE_KIB = 16 * 1024
+
+
+class Database:
+    """One database, SQLite or PostgreSQL; safe to use from several threads."""
+
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.name = self.url.render_as_string(hide_password=True)
+        self.busy_seconds = busy_seconds
+        self._writing = threading.Lock()
+        if self.is_sqlite:
+            _prepare_file(self.url)
+        self.engine = self._engine()
+
+    def _engine(self) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, hide_parameters=True, pool_pre_ping=True)
+        arguments: dict[str, Any] = {"check_same_thread": False, "timeout": self.busy_seconds}
+        options: dict[str, Any] = {"poolclass": StaticPool} if not self.url.database else {}
+        engine = create_engine(self.url, hide_parameters=True, connect_args=arguments, **options)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn what a database throws into a `StoreError` that says what to do."""
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise StoreError(self._sentence(error)) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection whose statements all see one state of the database."""
+        with self.guard(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self, *, collection: bool = False) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end, whole or not at all.
+
+        *collection* tells that a collection is written: judging waits for those.
+        """
+        with self.guard(), self._turn(), self.engine.connect() as connection:
+            connection.execution_options(is_writer=True)
+            with connection.begin():
+                if collection and not self.is_sqlite:
+                    connection.execute(
+                        text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _WRITERS}
+                    )
+                yield connection
+
+    @contextmanager
+    def judge(self) -> Iterator[Connection]:
+        """Yield a writing connection that nobody else judges beside, on one frozen state."""
+        if self.is_sqlite:
+            with self.write() as connection:
+                yield connection
+            return
+        with self.guard(), self._gate() as release, self.engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                connection.execute(text("SELECT count(*) FROM run"))  # freezes the state
+                release()
+                yield connection
+
+    @contextmanager
+    def _gate(self) -> Iterator[Callable[[], None]]:
+        """Hold off other judges, and writers of collections until the state is frozen.
+
+        Yield what lets the writers go on: none of them may commit with a number older than the
+        newest one in the frozen state.
+        """
+        with self.engine.connect() as gate:
+            gate.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                for key in (_JUDGES, _WRITERS):
+                    gate.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+                yield lambda: _release(gate)
+            finally:
+                gate.invalidate()  # ends the session, and with it whatever it still holds
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Queue this process's writers; SQLite itself would let them poll and starve."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=self.busy_seconds):
+            raise StoreError(self._locked())
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def compact(self) -> None:
+        """Give the room of deleted rows back to the disk, where the database does not itself."""
+        if self.is_sqlite:
+            with self.guard(), self._turn(), self.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("VACUUM")  # refuses to run inside a transaction
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; refuse what is newer or not ours."""
+        with self.guard():
+            with self.engine.connect() as connection, connection.begin():
+                if self._version(connection) == HEAD:
+                    return
+            with self.write() as connection:
+                if not self.is_sqlite:
+                    connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION}
+                    )
+                if self._version(connection) != HEAD:
+                    from auditor.store.migrate import upgrade  # noqa: PLC0415 - slow to import
+
+                    upgrade(connection, self.name)
+
+    def check(self) -> None:
+        """Refuse a database whose schema is not exactly this program's."""
+        with self.guard(), self.engine.connect() as connection, connection.begin():
+            if self._version(connection) != HEAD:
+                raise StoreError(
+                    f"{self.name} has an older schema; run `auditor db upgrade` and try again"
+                )
+
+    def _version(self, connection: Connection) -> str | None:
+        """Return the migration the database stands at, None for an empty database."""
+        names = set(inspect(connection).get_table_names())
+        if "alembic_version" in names:
+            row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+            return None if row is None else str(row[0])
+        if names:
+            raise StoreError(
+                f"{self.name} holds other tables ({', '.join(sorted(names)[:3])}) and is no "
+                "database of the auditor; give `database.url` one of its own"
+            )
+        return None
+
+    def _locked(self) -> str:
+        return (
+            f"{self.name} is locked by another process for more than {self.busy_seconds:g} "
+            "seconds; wait for the other audit to end, or stop it, and try again"
+        )
+
+    def _sentence(self, error: Exception) -> str:
+        """Return what is wrong with the database, where, and what to do next."""
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        # PostgreSQL's further lines quote rows.
+        what = " ".join(str(cause).partition("\nDETAIL")[0].split())
+        lowered = what.lower()
+        for sign, sentence in _SIGNS:
+            if sign in lowered:
+                return f"{self.name} {sentence}"
+        if "locked" in lowered or "lock timeout" in lowered:
+            return self._locked()
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return f"the connection to {self.name} was lost ({what}); try again"
+        return f"{self.name} cannot be used: {what[:300]}"
+
+
+_SIGNS = (
+    ("not a database", "is not a SQLite database; restore a backup or name another file"),
+    ("malformed", "is corrupt; restore a backup, or move it away to start afresh"),
+    ("disk is full", "cannot grow, the disk is full; make room and run again, nothing was lost"),
+    ("no space left", "cannot grow, the disk is full; make room and run again, nothing was lost"),
+    ("readonly", "cannot be written; check the permissions of the file and its directory"),
+    ("unable to open", "cannot be opened; check the path and the permissions of its directory"),
+    ("disk i/o", "cannot be read or written (I/O error); check the disk"),
+    ("no such table", "lacks a table; restore a backup, or move it away to start afresh"),
+    ("undefinedtable", "lacks a table; restore a backup, or use an empty database"),
+    ("connection refused", "cannot be reached; check that the server runs and the URL is right"),
+    ("authentication failed", "refuses the login; check user and password in `database.url`"),
+    ("does not exist", "does not exist or lacks a table; create it, or mend `database.url`"),
+)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        parsed.get_dialect()
+    except (ArgumentError, ModuleNotFoundError, SQLAlchemyError) as error:
+        raise StoreError(
+            "database.url cannot be read; write sqlite:///auditor.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from error
+    if backend not in ("sqlite", "postgresql"):
+        raise StoreError(f"database.url names {backend}; SQLite and PostgreSQL are supported")
+    if backend == "postgresql" and parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _prepare_file(url: URL) -> None:
+    """Create the file for its owner only, and narrow one that others may read."""
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    try:
+        for folder in reversed([path.parent, *path.parent.parents]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077 and path.stat().st_uid == os.getuid():
+                path.chmod(mode & 0o700)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be created or opened ({error.strerror}); "
+            "check the path and the permissions of its directory"
+        ) from error
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling would begin late and commit before DDL.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_writer = connection.get_execution_options().get("is_writer")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _release(gate: Connection) -> None:
+    gate.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _WRITERS})

@@ -1,0 +1,1 @@
+"""The database through time: one module per step; read `auditor.store.migrate`."""

@@ -1,0 +1,423 @@
+"""The store as the line sees it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
+
+from sqlalchemy import func, select, update
+
+from auditor.errors import ConfigError, SourceError, StoreError
+from auditor.evidence import Unit
+from auditor.model import (
+    Coverage,
+    CoverageStatus,
+    Credential,
+    FindingState,
+    Organization,
+    RunStatus,
+)
+from auditor.store import history, leases, scopes, story
+from auditor.store.batch import insert_for
+from auditor.store.book import Book
+from auditor.store.browse import Browse
+from auditor.store.codec import instant, micros
+from auditor.store.database import BUSY_SECONDS, Database
+from auditor.store.leadership import LEASE, Leadership, leadership
+from auditor.store.leases import Leases
+from auditor.store.ledger import Ledger
+from auditor.store.outbox import Outbox
+from auditor.store.prune import Pruned, prune
+from auditor.store.records import (
+    Claim,
+    Earlier,
+    Event,
+    FindingRecord,
+    Hold,
+    RunRecord,
+    TimelineEntry,
+    run_record,
+)
+from auditor.store.spool import Spool
+from auditor.store.state import State
+from auditor.store.tables import Run, columns, table
+from auditor.store.texts import safe_id
+from auditor.store.vitals import Vitals, vitals
+from auditor.store.writer import UnitWriter
+
+_run = columns(Run)
+
+
+class Store:
+    """What is remembered between runs. Every method raises `StoreError` where that fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.outbox = Outbox(database)
+        self.ledger = Ledger(database)
+        self.browse = Browse(database)
+        self.leases = Leases(database)
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True, busy_seconds: float = BUSY_SECONDS) -> "Store":
+        """Open the database at *url* (``sqlite:///path`` or ``postgresql+psycopg://…``).
+
+        A missing SQLite file is created, readable by its owner only. Without *migrate* an older
+        schema is refused instead of upgraded.
+        """
+        database = Database(url, busy_seconds=busy_seconds)
+        try:
+            if migrate:
+                database.migrate()
+            else:
+                database.check()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def leadership(self, *, lease: timedelta = LEASE) -> Leadership:
+        """Return what decides which daemon leads on this database."""
+        return leadership(self._database, lease=lease)
+
+    def close(self) -> None:
+        """Give back connections and files."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # -- runs
+
+    def begin_run(
+        self,
+        *,
+        now: datetime,
+        started_at: datetime,
+        is_as_of: bool = False,
+        schedule: str | None = None,
+        occurrence: str | None = None,
+        context: bytes = b"",
+    ) -> int:
+        """Return the number of a new run.
+
+        *context* is whatever the run is judged by, for rendering it again later. An occurrence
+        of a schedule that has its run already is refused: it happens once.
+        """
+        values = {
+            "now": micros(now),
+            "started_at": micros(started_at),
+            "is_as_of": int(is_as_of),
+            "status": RunStatus.RUNNING.value,
+            "schedule": schedule,
+            "occurrence": occurrence,
+            "context": context,
+        }
+        with self._database.write() as connection:
+            statement = insert_for(connection, Run).values(values).on_conflict_do_nothing()
+            number = connection.execute(statement.returning(_run.id)).scalar()
+        if number is None:
+            raise OccurrenceTaken(f"schedule {schedule} has had its run for {occurrence} already")
+        return int(number)
+
+    def finish_run(
+        self, run_id: int, *, status: RunStatus, finished_at: datetime, summary: bytes | None = None
+    ) -> None:
+        """Note how the run ended; without a *summary* an earlier one stays."""
+        values: dict[str, Any] = {
+            "status": RunStatus(status).value,
+            "finished_at": micros(finished_at),
+        }
+        if summary is not None:
+            values["summary"] = summary
+        with self._database.write() as connection:
+            connection.execute(update(Run).where(_run.id == run_id).values(values))
+
+    def runs(self, limit: int = 100, *, until: int | None = None) -> list[RunRecord]:
+        """Return the newest *limit* runs, up to number *until*, the newest first."""
+        statement = _runs().order_by(_run.id.desc()).limit(limit)
+        if until is not None:
+            statement = statement.where(_run.id <= until)
+        with self._database.read() as connection:
+            return [run_record(row, row.context) for row in connection.execute(statement)]
+
+    def first_run_at(self) -> datetime | None:
+        """Return when the oldest run that is remembered began."""
+        with self._database.read() as connection:
+            found = connection.scalar(select(func.min(_run.started_at)))
+        return None if found is None else instant(found)
+
+    def run(self, which: int | Literal["latest"]) -> RunRecord:
+        """Return one run by number, or the newest that was judged."""
+        statement = _runs()
+        if which == "latest":
+            statement = statement.where(_run.judged.is_not(None)).order_by(_run.id.desc()).limit(1)
+        else:
+            statement = statement.where(_run.id == which)
+        with self._database.read() as connection:
+            row = connection.execute(statement).first()
+            if row is not None:
+                return run_record(row, row.context)
+            known = connection.scalars(select(_run.id).order_by(_run.id.desc()).limit(5)).all()
+        if not known:
+            raise UnknownRun(f"{self._database.name} has no run yet; run `auditor audit` first")
+        names = ", ".join(map(str, known))
+        raise UnknownRun(f"there is no run {which}; the newest are {names}")
+
+    # -- collections
+
+    def claim(
+        self, run_id: int, *, source: str, provider: str, unit: Unit, owner: str, lease: timedelta
+    ) -> Claim | None:
+        """Take a unit of a run for *owner*; None where it is done or somebody holds a live lease.
+
+        A claim whose lease has run out can be taken over; the former holder can then no longer
+        write (`StaleClaim`). Leases are told by the database's clock.
+        """
+        with self._database.write() as connection:
+            return scopes.claim(
+                connection,
+                run_id=run_id,
+                source=source,
+                provider=provider,
+                unit=unit,
+                owner=owner,
+                lease=lease,
+            )
+
+    def renew(self, claim: Claim, lease: timedelta) -> bool:
+        """Prolong *claim*; False where somebody else has it now."""
+        with self._database.write() as connection:
+            return scopes.renew(connection, claim, lease)
+
+    def write_unit(
+        self,
+        run_id: int,
+        *,
+        source: str,
+        provider: str,
+        unit: Unit,
+        spool: Spool,
+        error: SourceError | None,
+        now: datetime,
+        accept_drop: bool = False,
+        classify: Callable[[Credential], Credential] = lambda credential: credential,
+        claim: Claim | None = None,
+    ) -> list[Coverage]:
+        """Write what one unit gave, in one transaction, and return what that covers.
+
+        *classify* completes every credential before it is compared with what is known. *now* is
+        the time of the reading (``observed_at``). An organization is *failed* where *error* came
+        before any page of it, *partial* where a gap or an error came after, and also where it
+        suddenly shows nothing, or less than half of 20 or more (``suspicious_drop``), unless the
+        reading before showed exactly the same or *accept_drop* confirms it. Organizations that
+        this unit used to show and no longer does count as showing nothing. A unit that was
+        written in this run already stays as it is.
+        """
+        with self._database.write(collection=True) as connection:
+            if claim is None and scopes.is_done(connection, run_id, source, safe_id(unit.key)):
+                return scopes.coverage(connection, run_id, unit=(source, safe_id(unit.key)))
+            writer = UnitWriter(
+                connection,
+                run_id,
+                source=source,
+                provider=provider,
+                unit=unit,
+                claim=claim,
+                now=now,
+                accept_drop=accept_drop,
+            )
+            return writer.write(spool, error, classify)
+
+    def fail_source(
+        self, run_id: int, *, source: str, provider: str, error: SourceError
+    ) -> list[Coverage]:
+        """Note that not even the units of *source* could be told: all it used to show is failed."""
+        facts = {
+            "status": CoverageStatus.FAILED.value,
+            "reason": error.kind,
+            "error": str(error),
+        }
+        with self._database.write() as connection:
+            known: list[tuple[int | None, str, Organization | None]] = [
+                *scopes.known_organizations(connection, source, provider)
+            ]
+            settled = scopes.settled_scopes(connection, run_id, source)
+            written = [
+                scopes.add_collection(
+                    connection,
+                    run_id=run_id,
+                    source=source,
+                    provider=provider,
+                    unit=unit,
+                    **scopes.outcome(organization, number, **facts),
+                )
+                for number, unit, organization in known or [(None, "", None)]
+                if number not in settled  # a run that is taken up again has noted it already
+            ]
+            return scopes.coverage(connection, run_id, rows=written)
+
+    def missing_units(
+        self,
+        run_id: int,
+        *,
+        source: str,
+        provider: str,
+        listed: list[Unit],
+        now: datetime,
+        is_deselected: bool = False,
+        accept_drop: bool = False,
+    ) -> list[Coverage]:
+        """Settle the organizations that *source* used to have a unit for and no longer lists.
+
+        The provider no longer lists them: *failed* (``not_listed``) until a second run, or
+        *accept_drop*, confirms it; then they are empty and their credentials removed. With
+        *is_deselected* it is the configuration that left them out: they are out of scope.
+        """
+        with self._database.write(collection=True) as connection:
+            return scopes.settle_missing(
+                connection,
+                run_id,
+                source=source,
+                provider=provider,
+                listed=frozenset(safe_id(unit.key) for unit in listed),
+                now=now,
+                is_deselected=is_deselected,
+                accept_drop=accept_drop,
+            )
+
+    def known_organizations(self, source: str, provider: str) -> list[Organization]:
+        """Return the organizations that *source* was seen to hold and that still count."""
+        with self._database.read() as connection:
+            known = scopes.known_organizations(connection, source, provider)
+        return [organization for _number, _unit, organization in known]
+
+    def previous(self, source: str, organization_id: str) -> Iterator[Credential]:
+        """Yield the credentials of an organization in this source's last complete collection."""
+        with self._database.read() as connection:
+            for scope_id, seq in history.last_complete(connection, source, organization_id):
+                state = State(connection, seq)
+                yield from state.of_scope(scope_id)
+
+    # -- judging
+
+    @contextmanager
+    def judging(
+        self,
+        run_id: int,
+        *,
+        selected: frozenset[str],
+        configured: frozenset[str],
+        hold: Hold | None = None,
+    ) -> Iterator[Book]:
+        """Open the judging of a run: one transaction, which an exception undoes whole.
+
+        *selected* are the sources read in this run, *configured* all there are. A *hold* that is
+        not the newest is refused (`StaleClaim`).
+        """
+        with self._database.judge() as connection:
+            if hold is not None:
+                leases.check(connection, hold)
+            run = connection.execute(select(table(Run)).where(_run.id == run_id)).one()
+            book = Book(connection, run, selected=selected, configured=configured)
+            yield book
+            book.close()
+
+    # -- reading back
+
+    def coverage(self, run_id: int) -> list[Coverage]:
+        """Return what a run has read, by source and organization.
+
+        Once the run is judged, configured sources that it left out are listed as *not selected*.
+        """
+        with self._database.read() as connection:
+            return scopes.coverage(connection, run_id) + history.not_selected(connection, run_id)
+
+    def earlier(self, run_id: int) -> Earlier:
+        """Return how everything was read before a run."""
+        with self._database.read() as connection:
+            return history.earlier(connection, run_id)
+
+    def credentials(self, run_id: int, *, raw: bool = False) -> Iterator[Credential]:
+        """Yield the state at a run, by uid.
+
+        That is, per source and organization, the newest complete collection up to the run plus
+        what later partial ones added; of several observers the newest data count. With *raw* the
+        newest record as received is filled in, whatever the run.
+        """
+        with self._database.read() as connection:
+            yield from history.credentials(connection, run_id, raw=raw)
+
+    def findings_at(self, run_id: int) -> Iterator[tuple[FindingState, Credential]]:
+        """Yield every finding of a judged run as it was then, by credential uid.
+
+        Open and suppressed ones, and those that were resolved in this very run, each with its
+        credential as of the run.
+        """
+        with self._database.read() as connection:
+            yield from history.findings_at(connection, run_id)
+
+    def findings(self, **filters: Any) -> list[FindingRecord]:
+        """Return the newest state of findings; see `auditor.store.history.findings`."""
+        with self._database.read() as connection:
+            return history.findings(connection, **filters)
+
+    def finding(self, finding_id: str) -> FindingRecord | None:
+        """Return one finding by id or by an unambiguous beginning of it."""
+        with self._database.read() as connection:
+            return history.finding(connection, finding_id)
+
+    def events(self, finding_id: str) -> list[Event]:
+        """Return every state a finding took on, the oldest first."""
+        with self._database.read() as connection:
+            return history.events(connection, finding_id)
+
+    def timeline(self, uid: str) -> list[TimelineEntry]:
+        """Return everything that happened to a credential, the oldest first."""
+        with self._database.read() as connection:
+            return story.timeline(connection, uid)
+
+    def vitals(self) -> Vitals:
+        """Return how old what is known is, what became of occurrences, and what is to be sent."""
+        with self._database.read() as connection:
+            return vitals(connection)
+
+    # -- retention
+
+    def prune(self, before: datetime) -> Pruned:
+        """Forget runs older than *before* and all that only they needed.
+
+        Findings that are not resolved keep their events and their credentials, messages still to
+        be sent are kept, and so is the newest judged run.
+        """
+        with self._database.judge() as connection:
+            pruned = prune(connection, before)
+        self._database.compact()
+        return pruned
+
+
+class OccurrenceTaken(StoreError):
+    """An occurrence of the schedule has its run already."""
+
+
+class UnknownRun(ConfigError):
+    """No run has this number."""
+
+
+def _runs() -> Any:
+    return select(
+        _run.id,
+        _run.now,
+        _run.is_as_of,
+        _run.started_at,
+        _run.finished_at,
+        _run.status,
+        _run.schedule,
+        _run.occurrence,
+        _run.context,
+        _run.summary,
+        _run.judged,
+    ).where(_run.is_pruned == 0)
