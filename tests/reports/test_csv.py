@@ -1,0 +1,58 @@
+"""The CSV report: strict to re-read, harmless to open in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Callable
+
+from auditor.reports.csv import COLUMNS
+from tests.reports.conftest import Render
+from tests.reports.hostile import every_hostile_text, poisoned_view
+from tests.reports.views import full_view, generated, view
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def _rows(raw: bytes) -> list[dict[str, str]]:
+    reader = csv.DictReader(io.StringIO(raw.decode(), newline=""), strict=True)
+    return list(reader)
+
+
+def _original(cell: str) -> str:
+    return cell.removeprefix("'")
+
+
+def test_the_report_reads_as_the_golden_one(
+    render: Render, golden: Callable[[str, str], None]
+) -> None:
+    golden("report.csv", render("csv", full_view()).decode())
+
+
+def test_there_is_one_row_a_finding_and_every_cell_is_quoted(render: Render) -> None:
+    raw = render("csv", view(*generated(700))).decode()
+
+    assert len(_rows(raw.encode())) == 700
+    assert all(line.startswith('"') and line.endswith('"') for line in raw.split("\r\n")[:-1])
+
+
+@every_hostile_text
+def test_no_cell_is_a_formula_and_the_original_comes_back(text: str, render: Render) -> None:
+    rows = _rows(render("csv", poisoned_view(text)))
+
+    for row in rows:
+        assert list(row) == list(COLUMNS)
+        assert not any(cell.startswith(FORMULA) for cell in row.values())
+    expected = text.replace("\ud800", "\ufffd").replace("\0", "")
+    assert _original(rows[0]["credential_name"]) == expected
+    assert _original(rows[0]["owner"]) == expected
+
+
+def test_raw_leaves_cells_alone(render: Render) -> None:
+    rows = _rows(render("csv", poisoned_view("=1+1"), raw=True))
+
+    assert rows[0]["credential_name"] == "=1+1"
+
+
+def test_a_negative_number_would_stay_a_number(render: Render) -> None:
+    rows = _rows(render("csv", full_view()))
+
+    assert all(row["risk_score"].isdecimal() for row in rows)

@@ -1,0 +1,67 @@
+"""Exceptions about to end and controls of standards, on the page and in JSON."""
+
+import json
+from dataclasses import replace
+
+from auditor.findings.compliance import ControlRow, FrameworkRow, PolicyMapping
+from auditor.findings.view import EndingException
+from auditor.model import ExceptionNote
+from tests.reports.conftest import Render
+from tests.reports.dom import parsed, skeleton
+from tests.reports.hostile import BENIGN, HOSTILE
+from tests.reports.views import full_view
+
+CONTROL = ControlRow(
+    id="1.11",
+    title="Credentials unused for 45 days or more are disabled",
+    policies=(PolicyMapping("dormant-credential", "high"),),
+    credentials=1_234,
+    passed=1_000,
+    failed=200,
+    excepted=30,
+    not_evaluable=4,
+)
+
+
+def standing(text: str):
+    note = ExceptionNote(reason=text, approver=text, expires="2026-03-10", ticket=text)
+    row = FrameworkRow(key="cis", title="CIS AWS", version="5.0", controls=(CONTROL,))
+    return replace(full_view(), ending_exceptions=(EndingException(text, note),), compliance=(row,))
+
+
+def test_the_page_tells_both_and_claims_nothing(render: Render) -> None:
+    said = " ".join(
+        " ".join(parsed(render("html", standing("policy dormant-credential"))).itertext()).split()
+    )
+
+    assert "Exceptions about to end" in said
+    assert "2026-03-10 policy dormant-credential" in said
+    assert "dormant-credential high 1,000 200 30 4 1,234" in said
+    assert "Policies map to controls" in said
+    assert "no statement that anybody complies" in said
+
+
+def test_hostile_text_in_an_exception_stays_text(render: Render) -> None:
+    expected = skeleton(render("html", standing(BENIGN)))
+
+    for text in HOSTILE:
+        assert expected == skeleton(render("html", standing(text)))
+
+
+def test_a_page_without_either_says_nothing_of_them(render: Render) -> None:
+    page = render("html", full_view()).decode()
+
+    assert "Exceptions about to end" not in page
+    assert "Controls of standards" not in page
+
+
+def test_json_holds_both(render: Render) -> None:
+    report = json.loads(render("json", standing("policy x")))
+
+    assert [("policy x", "2026-03-10")] == [
+        (one["covers"], one["expires"]) for one in report["ending_exceptions"]
+    ]
+    (row,) = report["compliance"]
+    (control,) = row["controls"]
+    assert [{"policy_id": "dormant-credential", "certainty": "high"}] == control["maps_from"]
+    assert 1_234 == control["credentials"]
