@@ -1,0 +1,1 @@
+"""The inventory in other people's shapes."""
