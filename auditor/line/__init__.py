@@ -1,0 +1,1 @@
+"""The steps of the line; `auditor.pipeline` is the one place where they meet."""

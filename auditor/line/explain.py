@@ -1,0 +1,80 @@
+"""From a remembered state to the finding people read, retired policies included."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from auditor.findings.risk import assess
+from auditor.model import Credential, Finding, FindingState, Remediation
+from auditor.policy import ALONE, Explanation, Neighbours, Policy, PolicySet
+
+
+class Explainer:
+    """Explains states by the active policies; by the bare texts where a policy is active no more.
+
+    *known* are all policies, active or not; a state whose policy is not even there any more is
+    explained by that fact.
+    """
+
+    def __init__(self, policies: PolicySet, known: Iterable[Policy]) -> None:
+        self._policies = policies
+        self._active = frozenset(policy.id for policy in policies.policies)
+        self._known: Mapping[str, Policy] = {policy.id: policy for policy in known} | {
+            policy.id: policy for policy in policies.policies
+        }
+
+    @property
+    def policies(self) -> PolicySet:
+        """The active policies."""
+        return self._policies
+
+    def finding(
+        self, credential: Credential, state: FindingState, neighbours: Neighbours = ALONE
+    ) -> Finding:
+        """Return *state* as reports show it.
+
+        Ages are measured where the evidence ends, so a finding that could not be checked today
+        does not grow older than what is known of it. The risk is the one that is remembered: a
+        finding that is only held keeps its place in the order of work.
+        """
+        policy = self._known.get(state.policy_id)
+        category = policy.category if policy is not None else "retired"
+        at = credential.observed_at
+        if state.policy_id in self._active:
+            explanation = self._policies.explain(state.policy_id, credential, at, neighbours)
+        else:
+            explanation = _bare(state.policy_id, policy)
+        return Finding(
+            state=state,
+            title=explanation.title,
+            message=explanation.message,
+            category=category,
+            credential=credential,
+            risk=replace(assess(credential, state.severity, category, at), score=state.risk_score),
+            evidence=explanation.evidence,
+            rationale=explanation.rationale,
+            remediation=explanation.remediation,
+            controls=explanation.controls,
+        )
+
+
+def _bare(policy_id: str, policy: Policy | None) -> Explanation:
+    message = f"The policy {policy_id} is not in force any more."
+    if policy is None:
+        nothing = Remediation(summary="Nothing is asked of anybody.")
+        return Explanation(
+            title=policy_id,
+            message=message,
+            evidence=(),
+            rationale="",
+            remediation=nothing,
+            controls={},
+        )
+    return Explanation(
+        title=policy.title,
+        message=message,
+        evidence=(),
+        rationale=policy.rationale,
+        remediation=Remediation(summary=policy.remediation.summary),
+        controls={name: tuple(c.id for c in found) for name, found in policy.controls.items()},
+    )

@@ -1,0 +1,102 @@
+"""The middle of the line: what was seen → verdicts → findings → one view for every report."""
+
+from collections import Counter
+from itertools import groupby
+
+from msgspec.structs import replace
+
+from auditor.findings.compliance import ComplianceBuilder
+from auditor.findings.reconcile import absent, reconcile
+from auditor.findings.resolution_time import ResolutionTimeBuilder
+from auditor.findings.summary import NotEvaluableBuilder, SummaryBuilder
+from auditor.line.neighbours import Neighbourhood
+from auditor.line.ranked import RankedFindings
+from auditor.line.setting import Setting
+from auditor.model import Absence, Change, Credential, FindingState, FindingStatus
+from auditor.store import Book
+
+
+class Judging:
+    """The judge step of one run, and what it counts."""
+
+    def __init__(
+        self, setting: Setting, ranked: RankedFindings, neighbourhood: Neighbourhood
+    ) -> None:
+        self.policies = setting.policies
+        self.in_force = setting.in_force
+        self.explainer = setting.explainer
+        self.exceptions = setting.lookup(neighbourhood.newest_sibling)
+        self.neighbourhood = neighbourhood
+        self.now = setting.now
+        self.ranked = ranked
+        self.summary = SummaryBuilder()
+        self.not_evaluable = NotEvaluableBuilder()
+        self.resolution_times = ResolutionTimeBuilder()
+        self.compliance = ComplianceBuilder(setting.policies.policies, setting.in_force)
+        self.new_by_severity: Counter[str] = Counter()
+        """Findings opened in this run, for ``--fail-on-new``."""
+
+    def judge(self, book: Book) -> None:
+        """Judge every credential read in this run, and remember what was not read."""
+        for credential, prior in book.judgeable():
+            is_whole = book.was_read_whole(credential)
+            states = self._reconcile(credential, prior, is_whole=is_whole)
+            if states:
+                book.record(states)
+            self.summary.credential(credential, has_findings=self._report(credential, states))
+        for _uid, group in groupby(book.remaining(), key=lambda found: found[2].uid):
+            self._remember(book, list(group))
+
+    def _remember(self, book: Book, found: list[tuple[FindingState, Absence, Credential]]) -> None:
+        """Say what becomes of the findings of a credential that this run has not read."""
+        credential = found[0][2]
+        after = [absent(state, absence, self.now) for state, absence, _credential in found]
+        book.record(after)
+        self.compliance.add_unread(credential, after)
+        has_findings = self._report(credential, after)
+        self.summary.unread_credential(credential, has_findings=has_findings)
+
+    def _reconcile(
+        self, credential: Credential, prior: tuple[FindingState, ...], *, is_whole: bool
+    ) -> list[FindingState]:
+        # Idleness and age end where the evidence ends: for a file source that is its as_of.
+        neighbours = self.neighbourhood.explore(credential, prior)
+        verdicts = self.policies.evaluate(credential, credential.observed_at, neighbours)
+        if not (verdicts or prior):
+            self.compliance.add(credential, (), ())
+            return []
+        self.not_evaluable.add(credential, verdicts)
+        states = reconcile(
+            credential,
+            prior,
+            verdicts,
+            now=self.now,
+            policies=self.in_force,
+            exceptions=self.exceptions,
+            is_whole=is_whole,
+        )
+        self.compliance.add(credential, verdicts, states)
+        return states
+
+    def _report(self, credential: Credential, states: list[FindingState]) -> bool:
+        """Keep what reports show of *states*; tells whether any finding is open."""
+        shown = [state for state in states if is_shown(state)]
+        if not shown:
+            return False
+        # The raw record is the inventory's; findings stay small without it.
+        slim = replace(credential, raw={}) if credential.raw else credential
+        neighbours = self.neighbourhood.explore(credential, states)
+        for state in shown:
+            finding = self.explainer.finding(slim, state, neighbours)
+            self.ranked.add(finding)
+            if state.change is Change.RESOLVED:
+                self.resolution_times.add(state, slim)
+            self.summary.finding(finding)
+            if state.change is Change.OPENED and state.status is FindingStatus.OPEN:
+                self.new_by_severity[state.severity.value] += 1
+        return any(state.status is FindingStatus.OPEN for state in shown)
+
+
+def is_shown(state: FindingState) -> bool:
+    """Tell whether a report of the run lists *state*: it stands, or it ended in this run."""
+    return state.status is not FindingStatus.RESOLVED or state.change is Change.RESOLVED
