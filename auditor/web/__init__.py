@@ -1,0 +1,1 @@
+"""The web view: what the store holds, to read in a browser; it changes nothing."""
