@@ -1,0 +1,154 @@
+"""``auditor daemon``: the schedules of the configuration, until stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from auditor import pipeline
+from auditor.cli import exits
+from auditor.cli.options import config_option
+from auditor.config import Config, load_config
+from auditor.daemon import Daemon, Work
+from auditor.errors import ConfigError
+from auditor.line.setting import Order, open_channels, prepare
+from auditor.line.ship import ship
+from auditor.schedule import Occurrence, ScheduleOptions
+from auditor.status import gather
+from auditor.store import Store
+
+
+@click.command()
+@config_option
+@click.option("--once", is_flag=True, help="Run what is due now and exit; for cron and CronJobs.")
+def daemon(config_path: Path, *, once: bool) -> int:
+    """Audit on the configured schedules until stopped.
+
+    SIGTERM lets running work end; a second signal stops at once. SIGHUP reads the configuration
+    again: all of it, or, where it has a mistake, nothing.
+    """
+    config = checked(config_path)
+    return asyncio.run(_serve(config, config_path, once=once))
+
+
+def checked(config_path: Path) -> Config:
+    """Return the configuration after checking what audits will need; raises `ConfigError`."""
+    config = load_config(config_path)
+    if not config.layout.schedules:
+        raise ConfigError(f"{config_path} has no `schedules:`; add one, or run `auditor audit`.")
+    for schedule in config.layout.schedules:
+        prepare(config, order_of(schedule), pipeline.utc_now())
+    return config
+
+
+async def _serve(config: Config, config_path: Path, *, once: bool) -> int:
+    with Store.open(config.database_url) as store:
+        timing = config.layout.daemon
+        leadership = store.leadership(lease=timing.lease)
+        if config.is_on_sqlite:
+            leadership.hold()  # a second daemon is refused here, before it does anything
+        service = Daemon(
+            work_of(config, store),
+            ledger=store.ledger,
+            leadership=leadership,
+            load=loader(config, config_path, store),
+            tick_every=timing.tick,
+            grace=timing.grace,
+        )
+        if not once:
+            async with serving(config, store, service):
+                return await service.run()
+        if not await service.once():
+            leader = leadership.leader()
+            name = leader.holder if leader else "another daemon"
+            click.echo(f"{name} runs the schedules of this database; nothing was done here.")
+        return exits.CLEAN
+
+
+@asynccontextmanager
+async def serving(config: Config, store: Store, service: Daemon) -> AsyncIterator[None]:
+    """Answer browsers, probes and Prometheus meanwhile, where the configuration has `web:`."""
+    settings = config.layout.web
+    if settings is None:
+        yield
+        return
+    try:
+        from auditor import health  # noqa: PLC0415 - an extra may be missing
+        from auditor.web.app import create_app  # noqa: PLC0415
+        from auditor.web.server import serve  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"`web:` needs {error.name}, which is not installed; "
+            "install it with `pip install 'auditor[serve]'`, or leave `web:` out."
+        ) from None
+    routes = health.routes(lambda: gather(store, config, pipeline.utc_now()), service.state)
+    app = create_app(store, config, more_routes=routes)
+    stop, started = asyncio.Event(), asyncio.Event()
+    answering = asyncio.create_task(
+        serve(app, settings, stop=stop, started=lambda _address: started.set())
+    )
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({answering, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        if answering.done():
+            answering.result()  # raises what is wrong with the address
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait({answering})
+
+
+def loader(config: Config, config_path: Path, store: Store) -> Callable[[], Work]:
+    """Return what reads the configuration again; it raises `ConfigError` and changes nothing."""
+
+    def load() -> Work:
+        new = checked(config_path)
+        for block, before, after in (
+            ("database", config.database_url, new.database_url),
+            ("web", config.layout.web, new.layout.web),
+            ("daemon", config.layout.daemon, new.layout.daemon),
+        ):
+            if before != after:
+                raise ConfigError(f"`{block}` changed in {config_path}: restart the daemon for it.")
+        return work_of(new, store)
+
+    return load
+
+
+def work_of(config: Config, store: Store, clock: Callable[[], datetime] = pipeline.utc_now) -> Work:
+    """Return what a daemon does under *config*; raises `ConfigError`."""
+    channels = open_channels(config)
+
+    async def run_schedule(
+        schedule: ScheduleOptions,
+        occurrence: Occurrence,
+        _is_catch_up: bool,  # noqa: FBT001
+    ) -> None:
+        await pipeline.audit(config, order_of(schedule, occurrence.key), clock=clock)
+
+    async def tidy() -> None:
+        keep = config.layout.retention.keep
+        if keep is not None:
+            await asyncio.to_thread(store.prune, clock() - keep)
+
+    return Work(
+        schedules=config.layout.schedules,
+        run_schedule=run_schedule,
+        deliver=lambda: ship(store, config, channels, clock),
+        tidy=tidy,
+    )
+
+
+def order_of(schedule: ScheduleOptions, occurrence: str | None = None) -> Order:
+    """Return what an occurrence of *schedule* asks the line to do."""
+    return Order(
+        sources=schedule.sources or (),
+        formats=schedule.reports,
+        deliveries=schedule.deliveries,
+        schedule=schedule.name,
+        occurrence=occurrence,
+    )

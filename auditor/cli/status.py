@@ -1,0 +1,81 @@
+"""``auditor status``: whether silence is good news."""
+
+from pathlib import Path
+
+import click
+
+from auditor import wording
+from auditor.cli.options import config_option, json_option
+from auditor.cli.screen import show_fields, show_json, show_table
+from auditor.config import load_config
+from auditor.pipeline import utc_now
+from auditor.status import Status, gather
+from auditor.store import Store
+
+
+@click.command()
+@config_option
+@json_option
+def status(config_path: Path, *, as_json: bool) -> None:
+    """Show the newest runs, what comes next, how old the snapshots are and what waits."""
+    config = load_config(config_path)
+    with Store.open(config.database_url) as store:
+        found = gather(store, config, utc_now())
+    if as_json:
+        show_json(found)
+    else:
+        _show(found)
+
+
+def _show(found: Status) -> None:
+    show_fields(
+        {
+            "leader": found.leader or "no daemon runs",
+            "outbox": f"{found.outbox.pending} waiting, {found.outbox.dead} given up",
+        }
+    )
+    if found.runs:
+        click.echo()
+        rows = [
+            (run.id, run.status.value, run.schedule or "", wording.ago(run.started_at, found.now))
+            for run in found.runs
+        ]
+        show_table(rows, ("RUN", "STATUS", "SCHEDULE", "STARTED"))
+    if found.schedules:
+        click.echo()
+        show_table(
+            (
+                (
+                    one.name,
+                    wording.rfc3339(one.next_at) if one.next_at else "never",
+                    f"{one.last.key} {one.last.state}" if one.last else "",
+                )
+                for one in found.schedules
+            ),
+            ("SCHEDULE", "NEXT", "LAST"),
+        )
+    _show_left_out(found)
+    if found.snapshots:
+        click.echo()
+        show_table(
+            (
+                (
+                    one.source,
+                    one.organization_name or one.organization,
+                    wording.ago(one.complete_at, found.now) if one.complete_at else "never",
+                )
+                for one in found.snapshots
+            ),
+            ("SOURCE", "ORGANIZATION", "READ WHOLE"),
+        )
+
+
+def _show_left_out(found: Status) -> None:
+    rows = [
+        (one.schedule, one.key, one.state, one.reason)
+        for schedule in found.schedules
+        for one in schedule.left_out
+    ]
+    if rows:
+        click.echo()
+        show_table(rows, ("SCHEDULE", "OCCURRENCE", "STATE", "WHY"))
