@@ -1,0 +1,1 @@
+"""Figures: time, memory and calls, printed as ratios measured in one run."""

@@ -1,0 +1,1 @@
+"""The parts of the AWS benchmark that run in processes of their own."""
