@@ -8,18 +8,23 @@ import time
 from abc import abstractmethod
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from auditor.client import Client, ClientCredentials, Token, TokenAuth, segment
 from auditor.client.auth import read_token
 from auditor.collectors._entra.options import EntraOptions
+from auditor.collectors._signing import Signer
 from auditor.errors import AuthenticationFailed, ConfigError
 from auditor.log import register_secret
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LIVES = 600
 """Seconds that a signed assertion is good for."""
+
+_WANTED = (
+    "`certificate` must be PEM text with a certificate and its RSA private key, without a "
+    "password; write ${file:PATH}"
+)
 
 
 def login(options: EntraOptions, directory: Path) -> TokenAuth:
@@ -67,12 +72,15 @@ class CertificateLogin(_AssertionLogin):
 
     def __init__(self, url: str, client_id: str, scope: str, pem: str) -> None:
         super().__init__(url, client_id, scope)
-        register_secret(pem)
-        self._key, self._thumbprint = _loaded(pem)
+        self._signer = Signer(
+            pem,
+            means="Logging in to Microsoft Entra with a certificate",
+            extra="entra",
+            wanted=_WANTED,
+        )
+        self._thumbprint = _thumbprint(pem)
 
     def _assertion(self) -> str:
-        import jwt  # noqa: PLC0415 - `_loaded` has seen to it that it is there
-
         # The wall clock, for this is a statement to another machine.
         now = int(time.time())
         claims = {
@@ -84,7 +92,7 @@ class CertificateLogin(_AssertionLogin):
             "exp": now + _LIVES,
         }
         headers = {"x5t#S256": self._thumbprint}
-        return jwt.encode(claims, self._key, algorithm="PS256", headers=headers)
+        return self._signer.signed(claims, algorithm="PS256", headers=headers)
 
 
 class FederatedLogin(_AssertionLogin):
@@ -107,29 +115,13 @@ class FederatedLogin(_AssertionLogin):
         return assertion
 
 
-def _loaded(pem: str) -> tuple[Any, str]:
+def _thumbprint(pem: str) -> str:
+    """Return the SHA-256 of the certificate in *pem*; raises `ConfigError` for none."""
+    from cryptography import x509  # noqa: PLC0415 - `Signer` has seen to it that it is there
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
     try:
-        import jwt  # noqa: F401, PLC0415 - optional, and needed only here
-        from cryptography import x509  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
-            load_pem_private_key,
-        )
-    except ImportError:
-        raise ConfigError(
-            "Logging in to Microsoft Entra with a certificate needs a signing library: "
-            "install the extra with pip install 'auditor[entra]'"
-        ) from None
-    try:
-        content = pem.encode()
-        key = load_pem_private_key(content, password=None)
-        digest = x509.load_pem_x509_certificate(content).fingerprint(SHA256())
-    except (ValueError, TypeError):
-        key, digest = None, b""
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigError(
-            "`certificate` must be PEM text with a certificate and its RSA private key, without a "
-            "password; write ${file:PATH}"
-        ) from None
-    return key, urlsafe_b64encode(digest).decode().rstrip("=")
+        digest = x509.load_pem_x509_certificate(pem.encode()).fingerprint(SHA256())
+    except ValueError:
+        raise ConfigError(_WANTED) from None
+    return urlsafe_b64encode(digest).decode().rstrip("=")

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 
 from auditor.client import Client, Token, TokenAuth, segment
-from auditor.errors import ConfigError, UnexpectedResponse
+from auditor.collectors._signing import Signer
+from auditor.errors import UnexpectedResponse
 from auditor.log import register_secret
 from auditor.times import parse_instant
 
@@ -34,7 +34,13 @@ class AppAuth(httpx.Auth):
 
     def __init__(self, app_id: str, private_key: str) -> None:
         self._app_id = app_id
-        self._key = _loaded(private_key)
+        self._signer = Signer(
+            private_key,
+            means="Logging in to GitHub as an App",
+            extra="github",
+            wanted="`private_key` is not an RSA private key in PEM; write ${file:PATH} with the "
+            "path of the file that GitHub handed out for the App",
+        )
         self._statement = ""
         self._renew_at = 0.0
         self.header()
@@ -47,40 +53,12 @@ class AppAuth(httpx.Auth):
     def header(self) -> str:
         """Return the value of the Authorization header."""
         if time.monotonic() >= self._renew_at:
-            import jwt  # noqa: PLC0415 - `_loaded` has seen to it that it is there
-
             # The wall clock, for this is a statement to another machine.
             now = int(time.time())
             claims = {"iat": now - _BACKDATED, "exp": now + _LIVES, "iss": self._app_id}
-            self._statement = jwt.encode(claims, self._key, algorithm="RS256")
-            register_secret(self._statement)
+            self._statement = self._signer.signed(claims)
             self._renew_at = time.monotonic() + _USED
         return f"Bearer {self._statement}"
-
-
-def _loaded(private_key: str) -> Any:
-    try:
-        import jwt  # noqa: F401, PLC0415 - optional, and needed only here
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
-            load_pem_private_key,
-        )
-    except ImportError:
-        raise ConfigError(
-            "Logging in to GitHub as an App needs a signing library: "
-            "install the extra with pip install 'auditor[github]'"
-        ) from None
-    register_secret(private_key)
-    try:
-        key = load_pem_private_key(private_key.strip().encode(), password=None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigError(
-            "`private_key` is not an RSA private key in PEM; write ${file:PATH} with the path of "
-            "the file that GitHub handed out for the App"
-        ) from None
-    return key
 
 
 class InstallationLogin(TokenAuth):

@@ -1,7 +1,6 @@
 """Logging in to Okta: an API token, or a service app that signs a statement with its key."""
 
 import time
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -9,7 +8,7 @@ import httpx
 from auditor.client import Client, HeaderAuth, Token, TokenAuth
 from auditor.client.auth import header_value, read_token
 from auditor.collectors._okta.options import OktaOptions
-from auditor.errors import ConfigError
+from auditor.collectors._signing import Signer
 from auditor.log import register_secret
 
 _TOKEN_PATH = "/oauth2/v1/token"  # noqa: S105 - an address
@@ -39,7 +38,13 @@ class ServiceApp(TokenAuth):
         super().__init__()
         self._audience = base_url + _TOKEN_PATH
         self._client_id = client_id.strip()
-        self._key = _loaded(private_key)
+        self._signer = Signer(
+            private_key,
+            means="Logging in to Okta as a service app",
+            extra="okta",
+            wanted="`private_key` is not an RSA private key in PEM; write ${file:PATH} with the "
+            "path of the service app's key file",
+        )
         self._headers = {"kid": key_id} if key_id else None
 
     async def obtain(self, client: Client) -> Token:
@@ -56,8 +61,6 @@ class ServiceApp(TokenAuth):
         return token
 
     def _statement(self) -> str:
-        import jwt  # noqa: PLC0415 - `_loaded` has seen to it that it is there
-
         # The wall clock, for this is a statement to another machine.
         now = int(time.time())
         claims = {
@@ -68,31 +71,4 @@ class ServiceApp(TokenAuth):
             "exp": now + _LIVES,
             "jti": str(uuid4()),
         }
-        statement = jwt.encode(claims, self._key, algorithm="RS256", headers=self._headers)
-        register_secret(statement)
-        return statement
-
-
-def _loaded(private_key: str) -> Any:
-    try:
-        import jwt  # noqa: F401, PLC0415 - optional, and needed only here
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
-            load_pem_private_key,
-        )
-    except ImportError:
-        raise ConfigError(
-            "Logging in to Okta as a service app needs a signing library: "
-            "install the extra with pip install 'auditor[okta]'"
-        ) from None
-    register_secret(private_key)
-    try:
-        key = load_pem_private_key(private_key.strip().encode(), password=None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigError(
-            "`private_key` is not an RSA private key in PEM; write ${file:PATH} with the path of "
-            "the service app's key file"
-        ) from None
-    return key
+        return self._signer.signed(claims, headers=self._headers)
