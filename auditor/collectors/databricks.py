@@ -7,6 +7,7 @@ platform knows it; a token without one may be unused or older than the record, s
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from auditor.client import Client, fan_out, segment
@@ -14,6 +15,7 @@ from auditor.collectors._databricks.options import DatabricksOptions, login
 from auditor.collectors._databricks.paging import scim, secrets
 from auditor.collectors._databricks.records import Holder, Reading, holder_of
 from auditor.collectors._notebook import identifier, text
+from auditor.collectors._parts import concluded, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
@@ -67,42 +69,21 @@ class Databricks(Collector):
         organization = unit.organization or Organization(unit.key, unit.key)
         reading = Reading(organization, source=self.options.name, now=self.context.now)
         listing = _Listing(self._client, reading, self.options.concurrency)
-        errors: list[SourceError] = []
-        try:
-            await listing.learn_principals()
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            errors.append(error)
-            reading.failed(error, "Service principals")
-        for what, part in (("Tokens", listing.tokens()), ("Secrets", listing.secrets())):
-            try:
-                async with aclosing(part) as items:
-                    async for item in items:
-                        yield item
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                errors.append(error)
-                reading.failed(error, what)
-        if len(errors) >= 2:
-            raise errors[0]
-        for item in reading.conclusions():
-            yield item
+        await listing.learn_principals()
+        parts = {"Tokens": listing.tokens, "Secrets": listing.secrets}
+        found = concluded(in_parts(parts, reading), reading.conclusions)
+        async with aclosing(found) as items:
+            async for item in items:
+                yield item
 
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
-        host, rows = self._client.origin.host, []
-        for what, path in (("list tokens", _TOKENS), ("list service principals", _PRINCIPALS)):
-            try:
-                await self._client.get(path, {"count": 1} if path == _PRINCIPALS else None)
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                rows.append(Access(host, what, is_granted=False, detail=str(error)))
-            else:
-                rows.append(Access(host, what, is_granted=True))
-        return rows
+        host = self._client.origin.host
+        principals = partial(self._client.get, _PRINCIPALS, {"count": 1})
+        return [
+            await tried(host, "list tokens", partial(self._client.get, _TOKENS)),
+            await tried(host, "list service principals", principals),
+        ]
 
 
 class _Listing:
@@ -117,16 +98,22 @@ class _Listing:
         self._patience = Patience()
         self._answered = 0
         self._absent: NotFound | None = None
+        self._without_principals: SourceError | None = None
 
     async def learn_principals(self) -> None:
-        """Read all service principals; raises `SourceError`, with those known that came before."""
-        async for records in scim(self._client, _PRINCIPALS, "The service principals"):
-            for record in records:
-                holder = holder_of(record, PrincipalType.SERVICE_ACCOUNT)
-                if holder is None:
-                    self._reading.malformed("A service principal")
-                else:
-                    self._principals[holder.id] = holder
+        """Read all service principals; where that breaks off, `secrets` raises why."""
+        try:
+            async for records in scim(self._client, _PRINCIPALS, "The service principals"):
+                for record in records:
+                    holder = holder_of(record, PrincipalType.SERVICE_ACCOUNT)
+                    if holder is None:
+                        self._reading.malformed("A service principal")
+                    else:
+                        self._principals[holder.id] = holder
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self._without_principals = error
 
     async def tokens(self) -> AsyncGenerator[Item, None]:
         """Yield the personal access tokens; they come in one answer."""
@@ -152,6 +139,8 @@ class _Listing:
         async with aclosing(fan_out(principals(), self._secrets_of, self._workers)) as pages:
             async for page in pages:
                 yield page
+        if self._without_principals is not None:
+            raise self._without_principals
         if self._absent is not None and not self._answered:
             raise self._absent
 

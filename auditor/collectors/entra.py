@@ -12,6 +12,7 @@ from auditor.collectors._entra.listing import Listing
 from auditor.collectors._entra.options import EntraOptions
 from auditor.collectors._entra.records import Records
 from auditor.collectors._notebook import Notebook, text
+from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
 from auditor.model import Organization
@@ -62,16 +63,9 @@ class Entra(Collector):
             raise UnexpectedResponse(f"Microsoft Entra knows no unit {unit.key!r}")
         notebook = Notebook(unit.organization, self.context.now)
         listing = Listing(self._graph, Records(notebook, source=self.options.name), self.options)
-        try:
-            async with aclosing(listing.items()) as items:
-                async for item in items:
-                    yield item
-        except SourceError:
-            for item in notebook.conclusions():
+        async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
+            async for item in items:
                 yield item
-            raise
-        for item in notebook.conclusions():
-            yield item
 
     async def check(self) -> list[Access]:
         """Try one call of each kind."""
@@ -101,12 +95,9 @@ class Entra(Collector):
             yield "AuditLog.Read.All", "/beta/reports/servicePrincipalSignInActivities"
 
     async def _access(self, subject: str, what: str, path: str) -> Access:
-        try:
+        async def ask() -> None:
             async with aclosing(self._graph.pages(path, what, {"$top": 1})) as pages:  # type: ignore[type-var]
                 async for _ in pages:
                     break
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            return Access(subject, what, is_granted=False, detail=str(error))
-        return Access(subject, what, is_granted=True)
+
+        return await tried(subject, what, ask)

@@ -18,6 +18,7 @@ from auditor.collectors._gcp.login import login
 from auditor.collectors._gcp.options import GcpOptions
 from auditor.collectors._gcp.records import Records
 from auditor.collectors._notebook import Notebook, child, identifier, text
+from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
 from auditor.model import Organization
@@ -110,16 +111,9 @@ class Gcp(Collector):
             parts=self.options.read,
             workers=self.options.concurrency,
         )
-        try:
-            async with aclosing(listing.items()) as items:
-                async for item in items:
-                    yield item
-        except SourceError:
-            for item in notebook.conclusions():
+        async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
+            async for item in items:
                 yield item
-            raise
-        for item in notebook.conclusions():
-            yield item
 
     async def check(self) -> list[Access]:
         """Try one call of each kind for every project."""
@@ -219,18 +213,15 @@ class Gcp(Collector):
         yield "resourcemanager.projects.getIamPolicy", "cloudresourcemanager", ""
 
     async def _access(self, unit: Unit, what: str, api: Api, path: str) -> Access:
-        try:
+        async def ask() -> None:
             if unit.key in self._unreadable:
                 raise self._unreadable[unit.key]
             if path:
                 await self._apis.get(api, path)
             else:
                 await self._apis.policy(f"projects/{unit.key}")
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            return Access(unit.key, what, is_granted=False, detail=str(error))
-        return Access(unit.key, what, is_granted=True)
+
+        return await tried(unit.key, what, ask)
 
 
 def _organization_of(record: Any) -> Organization | None:

@@ -20,6 +20,7 @@ from auditor.collectors._github.options import GithubOptions
 from auditor.collectors._github.paging import GithubDialect, pages
 from auditor.collectors._github.records import Records
 from auditor.collectors._notebook import Notebook, child, identifier, text
+from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AccessDenied, AuthenticationFailed, SourceError, UnexpectedResponse
 from auditor.model import Organization
@@ -119,16 +120,9 @@ class Github(Collector):
             workers=self.options.concurrency,
             before=partial(self.context.previous, unit.organization.id),
         )
-        try:
-            async with aclosing(listing.items()) as items:
-                async for item in items:
-                    yield item
-        except SourceError:
-            for item in notebook.conclusions():
+        async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
+            async for item in items:
                 yield item
-            raise
-        for item in notebook.conclusions():
-            yield item
 
     async def check(self) -> list[Access]:
         """Try one call of each kind for every organization."""
@@ -251,15 +245,13 @@ class Github(Collector):
 
     async def _access(self, unit: Unit, what: str, path: str) -> Access:
         subject = unit.organization.name if unit.organization else unit.key
-        try:
+
+        async def ask() -> None:
             if unit.key in self._unreadable:
                 raise self._unreadable[unit.key]
             await self._entered(unit.key).get(path, {"per_page": 1})
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            return Access(subject, what, is_granted=False, detail=str(error))
-        return Access(subject, what, is_granted=True)
+
+        return await tried(subject, what, ask)
 
 
 def _organization_of(record: Any) -> Organization | None:

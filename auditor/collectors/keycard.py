@@ -22,6 +22,7 @@ from auditor.collectors._keycard.records import (
     has_permissions,
     organization_of,
 )
+from auditor.collectors._parts import tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import (
     AccessDenied,
@@ -236,12 +237,10 @@ class Keycard(Collector):
 
     async def _access(self, unit: Unit, what: str, path: str) -> Access:
         subject = unit.organization.name if unit.organization else unit.key
-        try:
+
+        async def ask() -> None:
             if unit.key in self._unreadable:
                 raise self._unreadable[unit.key]
             await self._client.get(path, {"limit": 1})
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            return Access(subject, what, is_granted=False, detail=str(error))
-        return Access(subject, what, is_granted=True)
+
+        return await tried(subject, what, ask)

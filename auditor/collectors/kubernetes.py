@@ -6,6 +6,7 @@ a server that cannot answer with metadata alone is not read.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from auditor.client import Client, bearer
 from auditor.collectors._kubernetes.listing import listed
@@ -13,6 +14,7 @@ from auditor.collectors._kubernetes.options import KubernetesOptions
 from auditor.collectors._kubernetes.rbac import Rbac
 from auditor.collectors._kubernetes.records import Reading
 from auditor.collectors._notebook import child, identifier
+from auditor.collectors._parts import tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
 from auditor.model import Organization
@@ -126,21 +128,15 @@ class Kubernetes(Collector):
 
     async def check(self) -> list[Access]:
         """Try one call of each kind."""
-        host, rows = self._client.origin.host, []
+        host = self._client.origin.host
         one: dict[str, str | int | list[str]] = {"limit": 1}
         probes = [(self._many, "list secrets", _SECRETS, one | _OF_ACCOUNTS)]
         probes.append((self._client, "get configmap", _TRACKING, {}))
         probes += [(self._client, f"list {_plural(kind)}", _path(kind), one) for kind in _KINDS]
-        for client, what, path, params in probes:
-            try:
-                await client.get(path, params)
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                rows.append(Access(host, what, is_granted=False, detail=str(error)))
-            else:
-                rows.append(Access(host, what, is_granted=True))
-        return rows
+        return [
+            await tried(host, what, partial(client.get, path, params))
+            for client, what, path, params in probes
+        ]
 
     async def _rbac(self, reading: Reading) -> Rbac | None:
         """Return all roles and bindings; None where a part of them cannot be read.

@@ -7,9 +7,10 @@ window away by every use, which tells the last one; of secrets and keys Okta rec
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
-from auditor.client import Client, fan_out, segment
+from auditor.client import Client, segment
 from auditor.collectors._notebook import child, identifier, settled, text
 from auditor.collectors._okta.login import login
 from auditor.collectors._okta.options import OktaOptions
@@ -24,9 +25,10 @@ from auditor.collectors._okta.records import (
     role_types,
     scopes,
 )
+from auditor.collectors._parts import concluded, each_of, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
-from auditor.errors import AuthenticationFailed, NotFound, SourceError
+from auditor.errors import NotFound, SourceError
 from auditor.model import Credential, Organization, PermissionMap
 
 __all__ = ["Okta", "OktaOptions"]
@@ -78,35 +80,19 @@ class Okta(Collector):
         organization = unit.organization or Organization(unit.key, unit.key)
         reading = Reading(organization, source=self.options.name, now=self.context.now)
         listing = _Listing(self._client, reading, self.options.concurrency)
-        errors = []
-        for what, part in (("API tokens", listing.tokens), ("Applications", listing.applications)):
-            try:
-                async with aclosing(part()) as items:
-                    async for item in items:
-                        yield item
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                errors.append(error)
-                reading.failed(error, what)
-        if len(errors) == 2:
-            raise errors[0]
-        for item in reading.conclusions():
-            yield item
+        parts = {"API tokens": listing.tokens, "Applications": listing.applications}
+        found = concluded(in_parts(parts, reading), reading.conclusions)
+        async with aclosing(found) as items:
+            async for item in items:
+                yield item
 
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
-        rows, host = [], self._client.origin.host
-        for what, path in (("list API tokens", _TOKENS), ("list applications", _APPS)):
-            try:
-                await self._client.get(path, {"limit": 1})
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                rows.append(Access(host, what, is_granted=False, detail=str(error)))
-            else:
-                rows.append(Access(host, what, is_granted=True))
-        return rows
+        host, asked = self._client.origin.host, (("API tokens", _TOKENS), ("applications", _APPS))
+        return [
+            await tried(host, f"list {what}", partial(self._client.get, path, {"limit": 1}))
+            for what, path in asked
+        ]
 
 
 class _Listing:
@@ -144,7 +130,10 @@ class _Listing:
 
     async def applications(self) -> AsyncGenerator[Item, None]:
         """Yield the secrets and keys of each application."""
-        async with aclosing(fan_out(self._apps(), self._of_app, self._workers)) as items:
+        found = each_of(
+            self._apps(), self._of_app, self._reading.failed, self._patience, self._workers
+        )
+        async with aclosing(found) as items:
             async for item in items:
                 yield item
 
@@ -173,16 +162,7 @@ class _Listing:
                 yield app
 
     async def _of_app(self, app: App) -> AsyncIterator[Item]:
-        try:
-            credentials = await self._credentials(app)
-        except NotFound:
-            return  # it vanished after it was listed: removed, not unread
-        except SourceError as error:
-            self._patience.failed(error)
-            self._reading.failed(error, f"The credentials of application {app.id}")
-            return
-        self._patience.went_well()
-        yield Page(self._reading.organization, tuple(credentials))
+        yield Page(self._reading.organization, tuple(await self._credentials(app)))
 
     async def _credentials(self, app: App) -> list[Credential]:
         base = f"{_APPS}/{segment(app.id)}/credentials"

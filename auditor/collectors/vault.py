@@ -4,11 +4,13 @@ Facts were read in the source of OpenBao, whose token store and AppRole engine a
 An accessor tells about a token without being one; even so, only a digest of it is kept.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 from auditor.client import Client, Dialect, Sign, Wait
 from auditor.collectors._notebook import text
+from auditor.collectors._parts import concluded, in_parts, tried
 from auditor.collectors._vault.listing import Listing, data_of, keys_of
 from auditor.collectors._vault.options import VaultOptions, login, path_of
 from auditor.collectors._vault.records import Reading
@@ -110,13 +112,12 @@ class Vault(Collector):
         own = await self._own_accessor()
         workers = self.options.concurrency
         listing = Listing(self._client, reading, namespace, own, workers)
-        errors: list[SourceError] = []
-        async for item in self._parts(listing, reading, errors):
-            yield item
-        if len(errors) == 2:
-            raise errors[0]
-        for item in reading.conclusions():
-            yield item
+        await listing.learn_mounts()
+        parts = {"Tokens": listing.tokens, "AppRole": listing.secret_ids}
+        found = concluded(in_parts(parts, reading), reading.conclusions)
+        async with aclosing(found) as items:
+            async for item in items:
+                yield item
 
     async def check(self) -> list[Access]:
         """Try the lists and the policies of each namespace."""
@@ -130,29 +131,6 @@ class Vault(Collector):
             ):
                 rows.append(await self._access(unit.key, what, path_of(namespace, path)))
         return rows
-
-    async def _parts(
-        self, listing: Listing, reading: Reading, errors: list[SourceError]
-    ) -> AsyncGenerator[Item, None]:
-        mounts: dict[str, str] = {}
-        try:
-            mounts = await listing.mounts()
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            errors.append(error)
-            reading.failed(error, "AppRole")
-        parts = [("Tokens", listing.tokens(mounts)), ("AppRole", listing.secret_ids(mounts))]
-        for what, part in parts:
-            try:
-                async with aclosing(part) as items:
-                    async for item in items:
-                        yield item
-            except AuthenticationFailed:
-                raise
-            except SourceError as error:
-                errors.append(error)
-                reading.failed(error, what)
 
     async def _namespaces(self) -> list[str]:
         """Return ``login_namespace`` and everything below; editions without have the root alone."""
@@ -194,10 +172,5 @@ class Vault(Collector):
 
     async def _access(self, subject: str, what: str, path: str) -> Access:
         is_list = path.endswith("/accessors")
-        try:
-            await self._client.get(path, {"list": "true"} if is_list else None)
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            return Access(subject, what, is_granted=False, detail=str(error))
-        return Access(subject, what, is_granted=True)
+        ask = partial(self._client.get, path, {"list": "true"} if is_list else None)
+        return await tried(subject, what, ask)

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from auditor.client import BrokenPaging, fan_out
 from auditor.collectors._entra.activity import Activity
 from auditor.collectors._entra.grants import Grants
 from auditor.collectors._entra.graph import Graph, below
 from auditor.collectors._entra.options import EntraOptions
 from auditor.collectors._entra.records import Holder, Records
 from auditor.collectors._notebook import identifier, settled, text
+from auditor.collectors._parts import each_of, in_parts
+from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
 from auditor.errors import AuthenticationFailed, SourceError, Unavailable
 from auditor.model import Credential, PermissionMap
@@ -29,9 +29,6 @@ _PRINCIPAL_FIELDS = (
 _MANAGED = "ManagedIdentity"
 """Its certificates are Microsoft's own, and Microsoft rotates them."""
 _UNREAD_OWNERS = "unknown (the owners could not be read)"
-_FAILURES_IN_A_ROW = 5
-"""Of applications that cannot be reached at all, before the rest is given up."""
-
 _LISTED = "servicePrincipals"
 
 _Rights = tuple[PermissionMap | None, bool]
@@ -51,32 +48,26 @@ class Listing:
         self._principals: dict[str, tuple[str, bool | None]] = {}
         """App id → service principal and whether it is enabled."""
         self._has_principals = False
-        self._failures = 0
+        self._patience = Patience()
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Yield pages; raises `SourceError` where nothing at all can be read."""
         await self._grants.read()
         if self._options.usage_reports:
             await self._activity.read(self._graph, self._notebook)
-        refused: list[SourceError] = []
-        parts = (("service principals", self._read_principals), ("applications", self._read_apps))
-        for name, part in parts:
-            try:
-                async with aclosing(part()) as items:
-                    async for item in items:
-                        yield item
-            except (AuthenticationFailed, Unavailable):
-                raise
-            except SourceError as error:
-                refused.append(error)
-                self._notebook.failed(error, f"The {name}")
+        parts = {
+            "The service principals": self._read_principals,
+            "The applications": self._read_apps,
+        }
+        ends = (AuthenticationFailed, Unavailable)
+        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+            async for item in items:
+                yield item
         if self._grants.problem is not None:
             self._notebook.note(
                 "Not every grant could be read, so what applications may do is unknown where it "
                 f"is not administration already: {self._grants.problem}"
             )
-        if len(refused) == len(parts):
-            raise refused[0]
 
     async def _read_principals(self) -> AsyncGenerator[Item, None]:
         path, what = f"/v1.0/{_LISTED}", "The service principals"
@@ -90,7 +81,7 @@ class Listing:
                         yield holder
             self._has_principals = True
 
-        async with aclosing(self._each(holders, self._of_principal)) as items:
+        async with aclosing(self._each(holders(), self._of_principal)) as items:
             async for item in items:
                 yield item
 
@@ -109,7 +100,7 @@ class Listing:
                     elif holder.has_credentials or self._options.federated_credentials:
                         yield holder
 
-        async with aclosing(self._each(holders, self._of_application)) as items:
+        async with aclosing(self._each(holders(), self._of_application)) as items:
             async for item in items:
                 yield item
 
@@ -124,45 +115,14 @@ class Listing:
             self._principals[holder.app_id] = holder.id, holder.is_enabled
         return None if text(record, "servicePrincipalType") == _MANAGED else holder
 
-    async def _each(
+    def _each(
         self,
-        holders: Callable[[], AsyncIterator[Holder]],
+        holders: AsyncIterator[Holder],
         read: Callable[[Holder], AsyncIterator[Item]],
     ) -> AsyncGenerator[Item, None]:
-        """Yield what *read* yields for everything listed, before the listing's own error."""
-        broken: list[SourceError] = []
-
-        async def listed() -> AsyncIterator[Holder]:
-            try:
-                async for holder in holders():
-                    yield holder
-            except SourceError as error:
-                broken.append(error)
-
-        guarded = partial(self._guarded, read)
-        async with aclosing(fan_out(listed(), guarded, self._options.concurrency)) as items:
-            async for item in items:
-                yield item
-        for error in broken:
-            if not isinstance(error, BrokenPaging):
-                raise error
-            self._notebook.failed(error)
-
-    async def _guarded(
-        self, read: Callable[[Holder], AsyncIterator[Item]], holder: Holder
-    ) -> AsyncIterator[Item]:
-        try:
-            async for item in read(holder):
-                yield item
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            self._failures += isinstance(error, Unavailable)
-            if self._failures >= _FAILURES_IN_A_ROW:
-                raise
-            self._notebook.failed(error)
-        else:
-            self._failures = 0
+        return each_of(
+            holders, read, self._notebook.failed, self._patience, self._options.concurrency
+        )
 
     async def _of_principal(self, holder: Holder) -> AsyncIterator[Item]:
         found = self._records.credentials(holder)

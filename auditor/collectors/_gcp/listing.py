@@ -10,6 +10,7 @@ from auditor.collectors._gcp.grants import Grants, Hierarchy
 from auditor.collectors._gcp.options import Part
 from auditor.collectors._gcp.records import Account, Records
 from auditor.collectors._notebook import settled, text
+from auditor.collectors._parts import in_parts
 from auditor.collectors.interface import Item, Page
 from auditor.errors import (
     AuthenticationFailed,
@@ -53,27 +54,23 @@ class Listing:
             "api_keys": self._api_keys,
             "hmac_keys": self._hmac_keys,
         }
-        refused: list[SourceError] = []
         await self._grants.read(self._notebook.organization.id, self._parent)
         await self._read_accounts()
-        for name in (part for part in readers if part in self._parts):
-            try:
-                async with aclosing(readers[name]()) as items:
-                    async for item in items:
-                        yield item
-            except (AuthenticationFailed, Unavailable):
-                raise
-            except SourceError as error:
-                refused.append(error)
-                what = f"The {name.replace('_', ' ')} of {self._notebook.organization.id}"
-                self._notebook.failed(error, what)
+        project = self._notebook.organization.id
+        parts = {
+            f"The {name.replace('_', ' ')} of {project}": reader
+            for name, reader in readers.items()
+            if name in self._parts
+        }
+        ends = (AuthenticationFailed, Unavailable)
+        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+            async for item in items:
+                yield item
         if self._grants.problem is not None:
             self._notebook.note(
                 "Not every role could be read, so what service accounts may do is unknown where it "
                 f"is not administration already: {self._grants.problem}"
             )
-        if len(refused) == len(self._parts):
-            raise refused[0]
 
     async def _read_accounts(self) -> None:
         """Read the service accounts: a project has a few hundred at most."""

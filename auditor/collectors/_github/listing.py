@@ -4,17 +4,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from auditor.client import BrokenPaging, Client, fan_out, segment
+from auditor.client import Client, fan_out, segment
 from auditor.collectors._github.options import Part
 from auditor.collectors._github.paging import pages
 from auditor.collectors._github.records import Records
 from auditor.collectors._notebook import identifier, text
+from auditor.collectors._parts import each_of, in_parts
+from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
 from auditor.errors import AccessDenied, AuthenticationFailed, NotFound, SourceError, Unavailable
 from auditor.model import Credential
 
-_FAILURES_IN_A_ROW = 5
-"""Of repositories that cannot be reached at all, before the rest is given up."""
 _REPOSITORIES_KEPT = 100
 _AUTHORIZED = (*("classic_token", "ssh_key", "oauth_token", "app_user_token", "authorization"),)
 
@@ -44,8 +44,7 @@ class Listing:
         self._before = before
         self._login = self._notebook.organization.name
         self._path = f"/orgs/{segment(self._login)}"
-        self._read_something = False
-        self._unreachable = 0
+        self._patience = Patience()
         self._without_access = 0
 
     async def items(self) -> AsyncGenerator[Item, None]:
@@ -56,26 +55,17 @@ class Listing:
             "sso_authorizations": self._authorizations,
             "deploy_keys": self._deploy_keys,
         }
-        refused: list[SourceError] = []
-        for name, reader in readers.items():
-            if name not in self._parts:
-                continue
-            try:
-                async with aclosing(reader()) as items:
-                    async for item in items:
-                        yield item
-            except (AuthenticationFailed, Unavailable):
-                raise
-            except SourceError as error:
-                refused.append(error)
-                self._notebook.failed(error, f"The {name.replace('_', ' ')} of {self._login}")
-            else:
-                self._read_something = True
-        if refused and not self._read_something:
-            raise refused[0]
+        parts = {
+            f"The {name.replace('_', ' ')} of {self._login}": reader
+            for name, reader in readers.items()
+            if name in self._parts
+        }
+        ends = (AuthenticationFailed, Unavailable)
+        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+            async for item in items:
+                yield item
 
     def _page(self, found: list[Credential | None]) -> Page:
-        self._read_something = True
         return Page(self._notebook.organization, tuple(one for one in found if one is not None))
 
     async def _installations(self) -> AsyncGenerator[Item, None]:
@@ -140,16 +130,10 @@ class Listing:
             )
 
     async def _deploy_keys(self) -> AsyncGenerator[Item, None]:
-        broken: list[SourceError] = []
-
-        async def listed() -> AsyncIterator[str]:
-            try:
-                async for name in self._repositories():
-                    yield name
-            except SourceError as error:
-                broken.append(error)
-
-        async with aclosing(fan_out(listed(), self._keys, self._workers)) as items:
+        found = each_of(
+            self._repositories(), self._keys, self._notebook.failed, self._patience, self._workers
+        )
+        async with aclosing(found) as items:
             async for item in items:
                 yield item
         if self._without_access:
@@ -158,10 +142,6 @@ class Listing:
                 f"The deploy keys of {self._without_access} repositories of {self._login} may not "
                 "be read; the auditor needs read access to Administration in all repositories",
             )
-        for error in broken:
-            if not isinstance(error, BrokenPaging):
-                raise error
-            self._notebook.failed(error)
 
     async def _repositories(self) -> AsyncIterator[str]:
         what = f"The repositories of {self._login}"
@@ -184,25 +164,8 @@ class Listing:
             self._without_access += 1
         except NotFound:
             await self._hidden(path)
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            self._unreachable += 1
-            if self._unreachable >= _FAILURES_IN_A_ROW:
-                raise
-            self._notebook.failed(error)
-        else:
-            self._unreachable = 0
 
     async def _hidden(self, path: str) -> None:
         """Tell a repository that was deleted since it was listed from one whose keys are hidden."""
-        try:
-            await self._client.get(path)
-        except NotFound:
-            return
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            self._notebook.failed(error)
-            return
+        await self._client.get(path)  # one that is gone answers 404 as well
         self._without_access += 1

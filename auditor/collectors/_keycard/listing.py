@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 
-from auditor.client import Batch, BrokenPaging, Client, fan_out, segment, walk
+from auditor.client import Batch, Client, segment, walk
 from auditor.collectors._keycard.records import (
     Account,
     Reading,
@@ -13,11 +13,12 @@ from auditor.collectors._keycard.records import (
     has_permissions,
     identifier,
 )
+from auditor.collectors._parts import each_of
+from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
-from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
+from auditor.errors import UnexpectedResponse
 
 _PAGE = 100  # the most the API hands out at once
-_FAILURES_IN_A_ROW = 5  # of parts of one organization, before the rest is given up
 
 Params = dict[str, str | int | list[str]]
 
@@ -45,7 +46,7 @@ class Listing:
         self._is_settled = False
         """Whether it is known which spelling of ``expand`` this organization honours."""
         self._settling = asyncio.Lock()
-        self._failures = 0
+        self._patience = Patience(counts_refusals=True)
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Yield pages; raises `SourceError` where the organization cannot be read on."""
@@ -55,54 +56,10 @@ class Listing:
         if self._with_zones:
             parts.append((self._zones, self._application_credentials))
         for listing, read in parts:
-            async with aclosing(self._each(listing, read)) as items:
+            found = each_of(listing(), read, self._reading.failed, self._patience, self._workers)
+            async with aclosing(found) as items:
                 async for item in items:
                     yield item
-
-    async def _each(
-        self,
-        listing: Callable[[], AsyncIterator[Account]],
-        read: Callable[[Account], AsyncIterator[Item]],
-    ) -> AsyncGenerator[Item, None]:
-        """Yield what *read* yields for everything of *listing*.
-
-        Where the listing breaks off, what it named before is read before its error comes out.
-        """
-        broken: list[SourceError] = []
-
-        async def listed() -> AsyncIterator[Account]:
-            try:
-                async for account in listing():
-                    yield account
-            except SourceError as error:
-                broken.append(error)
-
-        guarded = partial(self._guarded, read)
-        async with aclosing(fan_out(listed(), guarded, self._workers)) as items:
-            async for item in items:
-                yield item
-        for error in broken:
-            if not isinstance(error, BrokenPaging):
-                raise error
-            self._reading.failed(error)
-
-    async def _guarded(
-        self, read: Callable[[Account], AsyncIterator[Item]], account: Account
-    ) -> AsyncIterator[Item]:
-        try:
-            async for item in read(account):
-                yield item
-        except NotFound:
-            return  # it vanished after it was listed: removed, not unread
-        except AuthenticationFailed:
-            raise
-        except SourceError as error:
-            self._failures += 1
-            if self._failures >= _FAILURES_IN_A_ROW:
-                raise
-            self._reading.failed(error)
-        else:
-            self._failures = 0
 
     async def _accounts(self) -> AsyncIterator[Account]:
         what = f"The service accounts of {self._reading.organization.id}"

@@ -15,6 +15,7 @@ from auditor.collectors._vault.records import Entity, Reading, Role, holder_type
 from auditor.collectors.interface import Item, Page
 from auditor.errors import (
     AccessDenied,
+    AuthenticationFailed,
     NotFound,
     SourceError,
     UnexpectedResponse,
@@ -53,6 +54,9 @@ class Listing:
         """The accessor of the token that the auditor logged in for; it is not reported."""
         self._workers = workers
         self._patience = Patience()
+        self._mounts: dict[str, str] = {}
+        """Login methods: mount → type."""
+        self._without_mounts: SourceError | None = None
         self._policies: dict[str, Capabilities | None] = {}
         self._reading_policy = asyncio.Lock()
         self._entities: dict[str, Entity] = {}
@@ -60,18 +64,23 @@ class Listing:
         self._looked_up = 0
         self._refused: SourceError | None = None
 
-    async def mounts(self) -> dict[str, str]:
-        """Return the login methods: mount → type."""
-        found = await data_of(self._client, self._path("sys/auth"))
+    async def learn_mounts(self) -> None:
+        """Read the login methods; where they cannot be read, `secret_ids` raises why."""
+        try:
+            found = await data_of(self._client, self._path("sys/auth"))
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self._without_mounts = error
+            return
         kinds = {mount.strip("/"): text(about, "type") for mount, about in found.items()}
-        return {mount: kind for mount, kind in kinds.items() if kind is not None}
+        self._mounts = {mount: kind for mount, kind in kinds.items() if kind is not None}
 
-    async def tokens(self, mounts: dict[str, str]) -> AsyncGenerator[Item, None]:
+    async def tokens(self) -> AsyncGenerator[Item, None]:
         """Yield the service tokens."""
         accessors = await keys_of(self._client, self._path("auth/token/accessors"))
         page: list[Credential] = []
-        read = partial(self._token, mounts)
-        async with aclosing(fan_out(_each(accessors), read, self._workers)) as found:
+        async with aclosing(fan_out(_each(accessors), self._token, self._workers)) as found:
             async for credential in found:
                 page.append(credential)
                 if len(page) == _PAGE:
@@ -85,9 +94,11 @@ class Listing:
             "for tokens."
         )
 
-    async def secret_ids(self, mounts: dict[str, str]) -> AsyncGenerator[Item, None]:
+    async def secret_ids(self) -> AsyncGenerator[Item, None]:
         """Yield the secret ids of every role of every AppRole method."""
-        for mount in [mount for mount, kind in mounts.items() if kind == "approle"]:
+        if self._without_mounts is not None:
+            raise self._without_mounts
+        for mount in [mount for mount, kind in self._mounts.items() if kind == "approle"]:
             try:
                 roles = await keys_of(self._client, self._path("auth", mount, "role"))
             except NotFound:
@@ -97,7 +108,7 @@ class Listing:
                 async for page in pages:
                     yield page
 
-    async def _token(self, mounts: dict[str, str], accessor: str) -> AsyncIterator[Credential]:
+    async def _token(self, accessor: str) -> AsyncIterator[Credential]:
         path = self._path("auth/token/lookup-accessor")
         try:
             record = await self._looked_at(path, {"accessor": accessor}, "A token")
@@ -115,7 +126,7 @@ class Listing:
             accessor,
             record,
             entity=await self._entity(text(record, "entity_id")),
-            holder=holder_type(text(record, "path"), mounts),
+            holder=holder_type(text(record, "path"), self._mounts),
             permissions=await self._permissions(policies_of(record)),
         )
 
