@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,9 +70,19 @@ async def _transmit(server: Server, client: aiosmtplib.SMTP, body: bytes) -> Non
         raise _answered(server, answer.code, answer.message, "the message")
 
 
+class _Client(aiosmtplib.SMTP):
+    """Hangs up for good: TLS would wait for the server's own goodbye, which may never come."""
+
+    def close(self) -> None:
+        transport = self.transport
+        super().close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+
+
 @asynccontextmanager
 async def _connected(server: Server) -> AsyncIterator[aiosmtplib.SMTP]:
-    client = aiosmtplib.SMTP(
+    client = _Client(
         hostname=server.host,
         port=server.port,
         timeout=server.timeout,
@@ -83,27 +93,16 @@ async def _connected(server: Server) -> AsyncIterator[aiosmtplib.SMTP]:
         password=server.password,
     )
     try:
-        await client.connect()
-    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        await _hang_up(client)
-        raise _unreachable(server, error) from error
-    try:
+        try:
+            await client.connect()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise _unreachable(server, error) from error
         yield client
-    except BaseException:
-        await _hang_up(client)
-        raise
-    try:
-        await client.quit(timeout=min(server.timeout, 5))
-    except (aiosmtplib.SMTPException, OSError):
-        await _hang_up(client)  # the message is accepted; how the goodbye ends does not matter
-
-
-async def _hang_up(client: aiosmtplib.SMTP) -> None:
-    """Close the connection for good, without a goodbye that could hang."""
-    transport = client.transport
-    client.close()
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+        # The message is accepted; how the goodbye ends does not matter.
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit(timeout=min(server.timeout, 5))
+    finally:
+        client.close()
         await asyncio.sleep(0)  # the socket itself is closed in the loop's next turn
 
 

@@ -1,8 +1,10 @@
 """Mail goes through a real SMTP server, and every way of failing says what comes next."""
 
 import asyncio
+import gc
 import re
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -400,6 +402,30 @@ async def test_a_server_without_starttls_gets_nothing(post, run):
     error = await refused(server, run, tls="starttls")
     assert "offers no STARTTLS" in str(error)
     assert server.handler.accepted == []
+
+
+def connections_to(port: int) -> list[socket.socket]:
+    found = [one for one in gc.get_objects() if isinstance(one, socket.socket)]
+    return [one for one in found if one.fileno() != -1 and peer_port(one) == port]
+
+
+def peer_port(one: socket.socket) -> int | None:
+    try:
+        return int(one.getpeername()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("password", "answer"),
+    [("word", "250 OK"), ("word", "554 looks like spam"), ("wrong", "250 OK")],
+)
+async def test_no_connection_outlives_the_delivery_however_it_ends(password, answer, post, run):
+    server = post(login=("robot", "word"))
+    server.handler.data_answer = answer
+    with suppress(DeliveryError):
+        await hand_over(server, run, username="robot", password=password)
+    assert connections_to(server.port) == []
 
 
 async def test_a_closed_port_is_tried_again(run):

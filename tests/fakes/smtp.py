@@ -29,6 +29,10 @@ class AnyPort(Controller):
         super().stop(*args, **kwargs)
 
     async def _hang_up(self) -> None:
+        assert self.server is not None
+        self.server.close()
+        await asyncio.sleep(0)  # who was let in a moment ago is a connection only now
+        await asyncio.sleep(0)
         for smtp in self.served:
             if isinstance(smtp.transport, asyncio.WriteTransport):
                 smtp.transport.abort()
