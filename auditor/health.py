@@ -121,6 +121,8 @@ def _calls() -> Iterator[Metric]:
     for host, number in sorted(tally.throttled.items()):
         throttled.add_metric((host,), number)
     yield throttled
+    text = "Seconds by which a provider's clock was ahead of ours when it answered last."
+    yield _gauge("auditor_clock_skew_seconds", text, ("host",), tally.clock_skews)
 
 
 def _store_figures(status: Status) -> Iterator[Metric]:

@@ -112,6 +112,7 @@ async def _walk(run: _Run) -> Result:
         run.store,
         run.hold,
         setting.classify,
+        run.clock,
         accept_drop=setting.order.accept_drop,
         progress=run.progress,
     )

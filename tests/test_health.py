@@ -117,6 +117,7 @@ def test_metrics_tell_ages_findings_and_what_waits(house):
     house.later(hours=5)
     tally.calls["api.example.com", "200"] += 3
     tally.throttled["api.example.com"] += 1
+    tally.clock_skews["api.example.com"] = -600.0
     seen = figures(client(house).get("/metrics"))
     place = (("organization", "acme"), ("provider", "file"), ("source", "exports"))
     assert seen[("auditor_snapshot_age_seconds", *place)] == 5 * 3600
@@ -128,6 +129,7 @@ def test_metrics_tell_ages_findings_and_what_waits(house):
     calls = ("auditor_api_calls_total", ("host", "api.example.com"), ("status", "200"))
     assert seen[calls] >= 3
     assert seen["auditor_api_throttled_total", ("host", "api.example.com")] >= 1
+    assert seen["auditor_clock_skew_seconds", ("host", "api.example.com")] == -600
     assert seen["auditor_outbox_pending",] == 0
     assert seen["auditor_leader",] == 1
     assert seen["auditor_audits_running",] == 1

@@ -8,9 +8,11 @@ import click
 from auditor.cli import exits
 from auditor.cli.options import config_option, json_option
 from auditor.cli.screen import show_json, show_table
+from auditor.client import clocks_watched
 from auditor.collectors.interface import Access, Context
 from auditor.config import SourceConfig, load_config
 from auditor.errors import ConfigError, SourceError
+from auditor.line.clocks import remarks
 from auditor.log import redact
 from auditor.pipeline import utc_now
 
@@ -67,11 +69,15 @@ async def _check_all(selected: tuple[SourceConfig, ...]) -> list[tuple[str, Acce
 async def _check(source: SourceConfig) -> list[Access]:
     """A source that cannot even be opened is one row that says why."""
     context = Context(now=utc_now(), directory=source.directory, resolve=source.resolve)
-    try:
-        collector = source.open(context)
+    with clocks_watched(utc_now):
         try:
-            return await collector.check()
+            collector = source.open(context)
+            try:
+                return await collector.check()
+            finally:
+                await collector.aclose()
+        except (ConfigError, SourceError) as error:
+            return [Access(source.name, "open", is_granted=False, detail=redact(str(error)))]
         finally:
-            await collector.aclose()
-    except (ConfigError, SourceError) as error:
-        return [Access(source.name, "open", is_granted=False, detail=redact(str(error)))]
+            for text in remarks():
+                click.echo(f"{source.name}: {text}", err=True)

@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from auditor.client import tally
 from auditor.client.answer import Answer
 from auditor.client.auth import TokenAuth, token_error
+from auditor.client.clocks import watching
 from auditor.client.failures import is_untrusted, refusal, words
 from auditor.client.origin import origin_of, resolve_link
 from auditor.client.settings import ConnectionOptions
@@ -192,10 +193,10 @@ class Client:
     async def _exchange(self, call: _Call) -> httpx.Response:
         try:
             if call.is_token:
-                response = await self._http.request(call.method, call.url, **call.extra)
+                response = await self._request(call)
             else:
                 async with self.gate.place() as burst:
-                    response = await self._http.request(call.method, call.url, **call.extra)
+                    response = await self._request(call)
         except (httpx.TransportError, httpx.DecodingError) as error:
             tally.calls[call.url.host, "error"] += 1
             raise self._unreachable(error, call) from None
@@ -209,6 +210,15 @@ class Client:
                 self.gate.went_well()
         if throttled or response.status_code == 408 or response.status_code >= 500:
             raise self._busy(response, throttled=throttled)
+        return response
+
+    async def _request(self, call: _Call) -> httpx.Response:
+        watch = watching()
+        if watch is None:
+            return await self._http.request(call.method, call.url, **call.extra)
+        asked_at = watch.clock()
+        response = await self._http.request(call.method, call.url, **call.extra)
+        watch.heard(call.url.host, response.headers, asked_at)
         return response
 
     def _where(self, response: httpx.Response) -> str:

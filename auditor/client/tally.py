@@ -7,3 +7,6 @@ calls: Counter[tuple[str, str]] = Counter()
 
 throttled: Counter[str] = Counter()
 """Host → how many answers said: too many requests."""
+
+clock_skews: dict[str, float] = {}
+"""Host → seconds by which its clock was ahead of ours when it answered last."""

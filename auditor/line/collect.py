@@ -12,9 +12,11 @@ from typing import Any
 
 import structlog
 
-from auditor.collectors.interface import Collector, Context, Gap, Page, Unit
+from auditor.client import clocks_watched
+from auditor.collectors.interface import Collector, Context, Gap, Note, Page, Unit
 from auditor.config import SourceConfig
 from auditor.errors import ConfigError, SourceError, Unavailable, UnexpectedResponse
+from auditor.line.clocks import remarks
 from auditor.line.hold import LEASE
 from auditor.log import redact
 from auditor.model import Coverage, Credential
@@ -31,6 +33,8 @@ class Collecting:
     hold: Hold
     classify: Callable[[Credential], Credential]
     """Adds what the auditor knows to what the provider said: privilege and owner."""
+    clock: Callable[[], datetime]
+    """Tells the time; the run itself has one instant."""
     accept_drop: bool = False
     progress: Callable[[str, str, int], None] = field(default=lambda _source, _what, _n: None)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -67,7 +71,10 @@ def _first_leaf(error: BaseException) -> BaseException:
 
 
 async def _collect_source(step: Collecting, source: SourceConfig, now: datetime) -> None:
-    with structlog.contextvars.bound_contextvars(source=source.name):
+    with (
+        structlog.contextvars.bound_contextvars(source=source.name),
+        clocks_watched(step.clock),
+    ):
         try:
             collector = source.open(_context(step, source, now))
         except (ConfigError, SourceError) as error:
@@ -158,6 +165,8 @@ async def _collect_unit(
         return
     with Spool() as spool:
         error = await _fill(spool, step, source, collector, unit)
+        for text in remarks():
+            spool.append(Note(text, unit.organization))
         async with step.writing:
             coverage = await asyncio.to_thread(
                 step.store.write_unit,
@@ -213,6 +222,7 @@ async def _fail(step: Collecting, source: SourceConfig, error: ConfigError | Sou
             source=source.name,
             provider=source.provider,
             error=failure,
+            notes=list(remarks()),
         )
     for part in coverage:
         _log_coverage(part)

@@ -1,6 +1,6 @@
 """The store as the line sees it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
@@ -233,13 +233,20 @@ class Store:
             return writer.write(spool, error, classify)
 
     def fail_source(
-        self, run_id: int, *, source: str, provider: str, error: SourceError
+        self,
+        run_id: int,
+        *,
+        source: str,
+        provider: str,
+        error: SourceError,
+        notes: Sequence[str] = (),
     ) -> list[Coverage]:
         """Note that not even the units of *source* could be told: all it used to show is failed."""
         facts = {
             "status": CoverageStatus.FAILED.value,
             "reason": error.kind,
             "error": str(error),
+            "notes": notes,
         }
         with self._database.write() as connection:
             known: list[tuple[int | None, str, Organization | None]] = [
