@@ -121,3 +121,74 @@ def test_an_audit_imports_no_vendor_sdk_that_its_configuration_does_not_name(sit
     )
 
     assert "[]" == done.stdout.splitlines()[-1]
+
+
+WITHOUT_EXTRAS = """
+import sys
+EXTRAS = {"apprise", "botocore", "cryptography", "google", "jwt", "prometheus_client", "psycopg",
+          "pyarrow", "starlette", "uvicorn"}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from auditor import plugs
+from auditor.cli import main
+"""
+"""The base install: as if no extra of the package were there."""
+
+
+def without_extras(site: Path, cwd: Path, script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS + script],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_base_install_can_show_everything_that_the_extras_can_do(site, tmp_path):
+    script = (
+        "codes = [main(['providers', 'list', '--json'])]\n"
+        "codes += [main(['providers', 'show', n]) for n in plugs.names('auditor.collectors')]\n"
+        "codes += [main(['config', 'schema']), main(['policies', 'list'])]\n"
+        "sys.exit(max(codes))"
+    )
+
+    done = without_extras(site, tmp_path, script)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+FILES = "sources: [{name: a, provider: file, path: x.json}]"
+
+
+@pytest.mark.parametrize(
+    ("extra", "blocks"),
+    [
+        ("aws", ["sources: [{name: a, provider: aws}]"]),
+        ("gcp", ["sources: [{name: a, provider: gcp, projects: [p]}]"]),
+        ("postgres", [FILES, "database: {url: postgresql+psycopg://a@127.0.0.1/a}"]),
+        ("parquet", [FILES, "reports: {formats: [security_lake]}"]),
+        (
+            "notify",
+            [
+                FILES,
+                "deliveries:",
+                "- {name: b, channel: apprise, targets: {c: json://127.0.0.1/x}, when: always}",
+            ],
+        ),
+    ],
+)
+def test_without_its_extra_a_run_names_what_to_install(site, tmp_path, extra, blocks):
+    (tmp_path / "x.json").write_text("[]")
+    (tmp_path / "config.yaml").write_text("\n".join(blocks))
+
+    done = without_extras(site, tmp_path, "sys.exit(main(['--log-level', 'error', 'audit']))")
+
+    assert done.returncode in (2, 3, 4)
+    assert f"auditor[{extra}]" in done.stdout + done.stderr
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from botocore.credentials import Credentials, ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError
 
 from auditor.client.throttle import Gate
 from auditor.collectors._aws import answers, calls
@@ -16,6 +14,9 @@ from auditor.collectors._aws.options import AwsOptions
 from auditor.collectors._aws.refusals import EXPIRED, Denied, code_of
 from auditor.collectors._aws.wire import Message, Wire, query, target
 from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 _LASTS = 3600.0
 """Seconds a session lasts: the most that AWS gives to a role assumed by another role."""
@@ -28,7 +29,7 @@ _MOST_PAGES = 10_000
 class Login(Protocol):
     """Where the keys come from that sign a request."""
 
-    async def keys(self, *, fresh: bool = False) -> ReadOnlyCredentials:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return keys that work now; *fresh* asks for new ones; raises `SourceError`."""
 
 
@@ -40,8 +41,11 @@ class OwnLogin:
         self._found: Credentials | None = None
         self._lock = asyncio.Lock()
 
-    async def keys(self, *, fresh: bool = False) -> ReadOnlyCredentials:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return the keys; botocore renews those that it knows how to renew."""
+        from botocore.credentials import Credentials  # noqa: PLC0415 - an extra
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
         async with self._lock:
             found = self._found
             if found is None or fresh:
@@ -56,14 +60,16 @@ class OwnLogin:
                     f"The AWS credentials cannot be renewed ({type(error).__name__}); log in again"
                 ) from None
 
-    def _find(self) -> Credentials:
+    def _find(self) -> "Credentials":
+        import botocore.session  # noqa: PLC0415 - an extra, and not light
+        from botocore.credentials import Credentials  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
         options = self._options
         if options.access_key_id is not None:
             return Credentials(
                 options.access_key_id, options.secret_access_key, options.session_token
             )
-        import botocore.session  # noqa: PLC0415 - only here, and not light
-
         try:
             found = botocore.session.Session(profile=options.profile).get_credentials()
         except BotoCoreError as error:
@@ -89,7 +95,7 @@ class RoleLogin:
         self._due_at = 0.0
         self._lock = asyncio.Lock()
 
-    async def keys(self, *, fresh: bool = False) -> ReadOnlyCredentials:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return the keys of the session; raises `SourceError` where the role is refused."""
         stale = self._keys
         async with self._lock:
@@ -117,6 +123,8 @@ class RoleLogin:
             refused.status, refused.code, refused.message = (denied.status, denied.code, "")
             refused.kind = "role_refused"
             raise refused from None
+        from botocore.credentials import ReadOnlyCredentials  # noqa: PLC0415 - an extra
+
         parts = [text(given, n) for n in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
         if not all(parts):
             raise UnexpectedResponse(f"AWS gave no session for {self._arn}")

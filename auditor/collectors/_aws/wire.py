@@ -11,13 +11,10 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import httpx
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
 from auditor.client.origin import origin_of
 from auditor.client.throttle import Gate
@@ -27,7 +24,10 @@ from auditor.collectors._aws.calls import Api, Call
 from auditor.collectors._aws.options import AwsOptions
 from auditor.collectors._aws.places import Place, places
 from auditor.collectors._aws.refusals import THROTTLED, Busy, code_and_message, refusal
-from auditor.errors import SourceError, Unavailable
+from auditor.errors import ConfigError, SourceError, Unavailable
+
+if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
 
 MAX_BYTES = 64 << 20
 _VERSIONS = {Api.IAM: "2010-05-08", Api.STS: "2011-06-15"}
@@ -74,6 +74,15 @@ class Wire:
     """One transport for every account of a source; close it with `aclose`."""
 
     def __init__(self, options: AwsOptions, directory: Path) -> None:
+        try:
+            from botocore.auth import SigV4Auth  # noqa: PLC0415 - an extra, and only to log in
+            from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        except ImportError:
+            raise ConfigError(
+                "Logging in to AWS needs Amazon's library: "
+                "install the extra with pip install 'auditor[aws]'"
+            ) from None
+        self._auth, self._request = SigV4Auth, AWSRequest
         self._options = options
         self.places = places(options.partition, options.region, options.endpoint_url)
         origins = frozenset(origin_of(httpx.URL(place.url)) for place in self.places.values())
@@ -94,7 +103,7 @@ class Wire:
         return Gate(self._options.concurrency, self._options.requests_per_second)
 
     async def send(
-        self, call: Call, message: Message, keys: ReadOnlyCredentials, gate: Gate, subject: str
+        self, call: Call, message: Message, keys: "ReadOnlyCredentials", gate: Gate, subject: str
     ) -> Any:
         """Return the document that AWS answers; raises `SourceError`, retries spent.
 
@@ -132,7 +141,7 @@ class Wire:
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - no secret hangs on it
 
     async def _attempt(
-        self, call: Call, message: Message, keys: ReadOnlyCredentials, gate: Gate, where: str
+        self, call: Call, message: Message, keys: "ReadOnlyCredentials", gate: Gate, where: str
     ) -> tuple[SourceError | None, Any]:
         place = self.places[call.api]
         async with gate.place() as burst:
@@ -158,11 +167,11 @@ class Wire:
         return refusal(call, code, said, response.status_code, where), None
 
     def _signed(
-        self, message: Message, place: Place, api: Api, keys: ReadOnlyCredentials
+        self, message: Message, place: Place, api: Api, keys: "ReadOnlyCredentials"
     ) -> httpx.Request:
         url = f"{place.url}{message.path}"
-        unsigned = AWSRequest(message.method, url, dict(message.headers or {}), message.body)
-        SigV4Auth(keys, api.value, place.region).add_auth(unsigned)
+        unsigned = self._request(message.method, url, dict(message.headers or {}), message.body)
+        self._auth(keys, api.value, place.region).add_auth(unsigned)
         return httpx.Request(
             message.method,
             url,
