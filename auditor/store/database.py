@@ -19,12 +19,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from auditor.errors import StoreError
+from auditor.store.postgres import expect_much, postgres_engine, take_any_time
 
 HEAD = "0002"
 """The newest migration; a database that names any other is either older or newer."""
 
 BUSY_SECONDS = 60.0
-"""How long a writer waits for another one."""
+"""How long a writer waits for another one, and anybody for PostgreSQL to answer."""
+
+_SHORTEST_WAIT = 1.0
+_LONGEST_WAIT = 3600.0
 
 _WRITERS = 7_201_501
 """PostgreSQL advisory lock: shared by everybody who writes a collection."""
@@ -40,7 +44,7 @@ class Database:
     """One database, SQLite or PostgreSQL; safe to use from several threads."""
 
     def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.url = _parse(url)
+        self.url, busy_seconds = _parse(url, busy_seconds)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.name = self.url.render_as_string(hide_password=True)
         self.busy_seconds = busy_seconds
@@ -51,7 +55,7 @@ class Database:
 
     def _engine(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, hide_parameters=True, pool_pre_ping=True)
+            return postgres_engine(self.url, self.busy_seconds)
         arguments: dict[str, Any] = {"check_same_thread": False, "timeout": self.busy_seconds}
         options: dict[str, Any] = {"poolclass": StaticPool} if not self.url.database else {}
         engine = create_engine(self.url, hide_parameters=True, connect_args=arguments, **options)
@@ -77,6 +81,7 @@ class Database:
         with self.guard(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
+                expect_much(connection, self.busy_seconds)
             with connection.begin():
                 yield connection
 
@@ -88,6 +93,8 @@ class Database:
         """
         with self.guard(), self._turn(), self.engine.connect() as connection:
             connection.execution_options(is_writer=True)
+            if collection and not self.is_sqlite:
+                expect_much(connection, self.busy_seconds)
             with connection.begin():
                 if collection and not self.is_sqlite:
                     connection.execute(
@@ -104,6 +111,7 @@ class Database:
             return
         with self.guard(), self._gate() as release, self.engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
+            expect_much(connection, self.busy_seconds)
             with connection.begin():
                 connection.execute(text("SELECT count(*) FROM run"))  # freezes the state
                 release()
@@ -118,6 +126,7 @@ class Database:
         """
         with self.engine.connect() as gate:
             gate.execution_options(isolation_level="AUTOCOMMIT")
+            expect_much(gate, self.busy_seconds)
             try:
                 for key in (_JUDGES, _WRITERS):
                     gate.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
@@ -153,6 +162,7 @@ class Database:
                     return
             with self.write() as connection:
                 if not self.is_sqlite:
+                    take_any_time(connection)
                     connection.execute(
                         text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION}
                     )
@@ -204,6 +214,7 @@ class Database:
         return f"{self.name} cannot be used: {what[:300]}"
 
 
+_UNREACHABLE = "cannot be reached; check that the server runs and the URL is right"
 _SIGNS = (
     ("not a database", "is not a SQLite database; restore a backup or name another file"),
     ("malformed", "is corrupt; restore a backup, or move it away to start afresh"),
@@ -214,13 +225,24 @@ _SIGNS = (
     ("disk i/o", "cannot be read or written (I/O error); check the disk"),
     ("no such table", "lacks a table; restore a backup, or move it away to start afresh"),
     ("undefinedtable", "lacks a table; restore a backup, or use an empty database"),
-    ("connection refused", "cannot be reached; check that the server runs and the URL is right"),
+    ("connection refused", _UNREACHABLE),
+    ("timeout expired", _UNREACHABLE),
+    ("no route to host", _UNREACHABLE),
+    ("network is unreachable", _UNREACHABLE),
+    ("resolve host", _UNREACHABLE),
+    ("translate host", _UNREACHABLE),
+    (
+        "statement timeout",
+        "took too long over a statement; try again, or raise `timeout` in its URL",
+    ),
     ("authentication failed", "refuses the login; check user and password in `database.url`"),
     ("does not exist", "does not exist or lacks a table; create it, or mend `database.url`"),
+    ("connection failed", _UNREACHABLE),
 )
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str, busy_seconds: float) -> tuple[URL, float]:
+    """Return the address without the part of it that is ours: ``?timeout=`` in seconds."""
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -234,7 +256,23 @@ def _parse(url: str) -> URL:
         raise StoreError(f"database.url names {backend}; SQLite and PostgreSQL are supported")
     if backend == "postgresql" and parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed
+    if "timeout" in parsed.query:
+        busy_seconds = _seconds(parsed.query["timeout"])
+        parsed = parsed.difference_update_query(["timeout"])
+    return parsed, busy_seconds
+
+
+def _seconds(text: object) -> float:
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        seconds = 0.0
+    if not _SHORTEST_WAIT <= seconds <= _LONGEST_WAIT:
+        raise StoreError(
+            f"`timeout` in database.url is {str(text)!r}; give seconds from "
+            f"{_SHORTEST_WAIT:g} to {_LONGEST_WAIT:g}"
+        )
+    return seconds
 
 
 def _prepare_file(url: URL) -> None:
