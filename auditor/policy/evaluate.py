@@ -11,6 +11,7 @@ from auditor.policy.language.condition import Test
 from auditor.policy.language.derived import ALONE, Derived, Neighbours, derive
 from auditor.policy.match import Match
 from auditor.policy.policy import Explanation, Policy
+from auditor.policy.remedy import Kind
 from auditor.policy.rule import Rule
 
 _PLANS = 4_096
@@ -39,7 +40,7 @@ class Entry:
         self._scoped = tuple(scoped)
         self._build = build
         self._rules: dict[tuple[int, ...], Rule] = {}
-        self._explainers: dict[tuple[int, str], Explainer] = {}
+        self._explainers: dict[tuple[int, Kind], Explainer] = {}
         self.everybody = self._under(())
         for variant in self._scoped:
             self._under((variant.position,))
@@ -60,10 +61,10 @@ class Entry:
     def explainer_for(self, credential: Credential) -> Explainer:
         """Return what explains violations by *credential*."""
         rule = self.rule_for(credential)
-        key = (id(rule), credential.provider)
+        key = (id(rule), Kind.of(credential))
         explainer = self._explainers.get(key)
         if explainer is None:
-            explainer = self._explainers[key] = Explainer(rule, credential.provider)
+            explainer = self._explainers[key] = Explainer(rule, key[1])
         return explainer
 
     def _under(self, positions: tuple[int, ...]) -> Rule:

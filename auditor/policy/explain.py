@@ -23,25 +23,26 @@ from auditor.policy.language.derived import ENDLESS, Derived
 from auditor.policy.language.fields import FIELDS, Absence, Field
 from auditor.policy.policy import Explanation, Policy
 from auditor.policy.privilege import reasons
+from auditor.policy.remedy import Kind, remedy_for
 from auditor.policy.rule import Rule
-from auditor.policy.template import Lookup, Template, granted_names
+from auditor.policy.template import TAG, Lookup, Template, granted_names
 
 _NAMED_PERMISSIONS = 20
 
 
 class Explainer:
-    """Explains violations of one rule by credentials of one provider; texts are read once."""
+    """Explains violations of one rule by credentials of one kind; texts are read once."""
 
-    def __init__(self, rule: Rule, provider: str) -> None:
+    def __init__(self, rule: Rule, kind: Kind) -> None:
         policy = rule.source.policy
-        remedy = policy.remedies.get(provider, policy.remediation)
+        remedy = remedy_for(policy, kind)
         self._rule = rule
         self._title = Template(rule.source.file.title, policy.parameters)
         self._message = Template(policy.message, policy.parameters)
         self._summary = Template(remedy.summary, policy.parameters)
         self._commands = [Template(one, policy.parameters) for one in remedy.commands]
         self._url = remedy.url
-        self._controls = controls_for(policy, provider)
+        self._controls = controls_for(policy, kind.provider)
 
     def explain(self, credential: Credential, derived: Derived, now: datetime) -> Explanation:
         """Return the explanation of a violation by *credential*."""
@@ -72,6 +73,8 @@ def _lookup(rule: Rule, credential: Credential, derived: Derived) -> Lookup:
             return rule.parameters[name].value
         if name == "idle_for":
             return derived.idle_at_least
+        if name.startswith(TAG):
+            return credential.tags.get(name.removeprefix(TAG))
         field = FIELDS.get(name)
         if field is not None:
             return field_value(field, credential, derived)

@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 from auditor.model import Remediation
 from auditor.policy.controls import framework, framework_keys
 from auditor.policy.language.values import Constant
 from auditor.policy.loading import Preset, catalogue, load, presets
-from auditor.policy.policy import Policy
+from auditor.policy.policy import Policy, Remedies
 from auditor.policy.privilege import providers_with_rules, rules_for
+from auditor.policy.remedy import providers_with_steps, steps_of
+from auditor.policy.schema import Action
 from auditor.policy.settings import PolicySettings
 from auditor.resources import bundled
 from auditor.times import format_duration
@@ -44,6 +47,14 @@ false entries do not count, and permissions that are unknown or that are the aud
 the privilege unknown. A finding names the permissions behind it.
 """
 
+_STEPS = """\
+## How it is done
+
+Data, one file per provider in `auditor/policy/remedies/`. A policy names one of these steps under
+`remediation.action`; what it says itself about a provider or a type comes first. A finding shows
+the commands with the names of its credential filled in; words in capitals are yours to fill in.
+"""
+
 
 def policies_page(builtin: Path) -> str:
     """Return the page in Markdown for the policy files in *builtin*."""
@@ -56,6 +67,8 @@ def policies_page(builtin: Path) -> str:
         _PRIVILEGE,
         _shapes(),
         *(_section(policy) for policy in policies),
+        _STEPS,
+        *(_steps(action) for action in get_args(Action)),
     ]
     return "\n".join(parts)
 
@@ -149,17 +162,38 @@ def _section(policy: Policy) -> str:
         taken = ", ".join(f"`{name}`" for name in policy.supersedes)
         lines.append(f"Takes the place of {taken} where both apply.\n")
     lines.append(f"What to do: {policy.remediation.summary}\n")
-    lines += [_remedy(*one) for one in sorted(policy.remedies.items())]
-    if policy.remedies:
-        lines.append("")
+    if policy.action is not None:
+        lines.append(f"How, for each kind of credential: [{policy.action}](#{policy.action}).\n")
+    own = [line for one in sorted(policy.remedies.items()) for line in _remedies(*one)]
+    if own:
+        lines += [*own, ""]
     if policy.controls:
         lines.append(_controls(policy))
     return "\n".join(lines)
 
 
-def _remedy(provider: str, remedy: Remediation) -> str:
+def _remedies(provider: str, remedies: Remedies) -> Iterator[str]:
+    if remedies.every is not None:
+        yield _remedy(provider, remedies.every)
+    for name, one in remedies.types.items():
+        yield _remedy(f"{provider}, {name}", one)
+    if remedies.root is not None:
+        yield _remedy(f"{provider}, root", remedies.root)
+
+
+def _remedy(subject: str, remedy: Remediation) -> str:
     more = f" [Console or documentation]({remedy.url})." if remedy.url else ""
-    return f"- {provider}: {remedy.summary}{more}"
+    return f"- {subject}: {remedy.summary}{more}"
+
+
+def _steps(action: str) -> str:
+    """Return what an action means for each kind of credential."""
+    lines = [
+        line
+        for provider in sorted(providers_with_steps())
+        for line in _remedies(provider, steps_of(provider).get(action, Remedies()))
+    ]
+    return "\n".join([f"### {action}\n", *lines, ""])
 
 
 def _controls(policy: Policy) -> str:

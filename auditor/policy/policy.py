@@ -31,6 +31,20 @@ class Tier(Struct, frozen=True):
     severity: Severity
 
 
+class Remedies(Struct, frozen=True):
+    """What mends a finding at one provider, by the kind of credential it is about."""
+
+    every: Remediation | None = None
+    types: Mapping[str, Remediation] = {}
+    root: Remediation | None = None
+
+    def of(self, credential_type: str, *, is_root: bool) -> Remediation | None:
+        """Return the closest; None where the kind is not spoken of."""
+        if is_root and self.root is not None:
+            return self.root
+        return self.types.get(credential_type, self.every)
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """One rule as data. Texts are shown as they stand; ``message`` is a template over facts."""
 
@@ -56,8 +70,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     rationale: str
     remediation: Remediation
     """The general one; commands are templates."""
-    remedies: Mapping[str, Remediation]
-    """Per provider."""
+    action: str | None = None
+    """The step whose commands `auditor.policy.remedy` knows for each kind of credential."""
+    remedies: Mapping[str, Remedies]
+    """Per provider, before those of *action*."""
     controls: Mapping[str, tuple[Control, ...]]
     """Framework → controls."""
     file: str

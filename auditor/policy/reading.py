@@ -13,10 +13,11 @@ from auditor.model import Remediation, Severity
 from auditor.policy.language import Condition, ExpressionError, Parameters, compile_condition
 from auditor.policy.language.types import Kind, Type
 from auditor.policy.language.values import Constant, convert, parameter_value, type_named
-from auditor.policy.policy import Control, Parameter, Policy, Tier
-from auditor.policy.schema import PolicyFile, RemedyFile
+from auditor.policy.policy import Control, Parameter, Policy, Remedies, Tier
+from auditor.policy.remedy import types_of
+from auditor.policy.schema import PolicyFile, ProviderRemedyFile, RemediationFile, RemedyFile
 from auditor.policy.template import Template, TemplateError
-from auditor.validation import KeyPath
+from auditor.validation import KeyPath, did_you_mean
 from auditor.yamlfile import Document, load
 
 _LONG_FORM = frozenset({"type", "value", "description"})
@@ -77,8 +78,9 @@ def read(path: Path, *, is_builtin: bool = False) -> PolicySource:
         message=file.message,
         rationale=file.rationale,
         remediation=_remedy(file.remediation, file.remediation.summary),
+        action=file.remediation.action,
         remedies={
-            provider: _remedy(remedy, file.remediation.summary)
+            provider: _remedies(remedy, file.remediation.summary)
             for provider, remedy in file.remediation.providers.items()
         },
         controls={
@@ -112,6 +114,27 @@ def _severity(document: Document, file: PolicyFile) -> Severity:
 
 def _remedy(remedy: RemedyFile, summary: str) -> Remediation:
     return Remediation(remedy.summary or summary, remedy.commands, remedy.url)
+
+
+def _remedies(remedies: ProviderRemedyFile, summary: str) -> Remedies:
+    is_said = remedies.summary or remedies.commands or remedies.url
+    return Remedies(
+        _remedy(remedies, summary) if is_said else None,
+        {name: _remedy(one, summary) for name, one in remedies.types.items()},
+        None if remedies.root is None else _remedy(remedies.root, summary),
+    )
+
+
+def _check_types(source: PolicySource) -> None:
+    """Refuse a type that is nearly one of the provider's: its remedy would never be shown."""
+    for provider, remedies in source.policy.remedies.items():
+        known = types_of(provider)
+        for name in remedies.types:
+            hint = "" if name in known else did_you_mean(name, known)
+            if hint:
+                path = ("remediation", "providers", provider, "types", name)
+                message = f"{provider} has no credentials of type {name!r}{hint}"
+                raise source.document.fail(path, message, key=True)
 
 
 def _parameters(document: Document, file: PolicyFile) -> dict[str, Parameter]:
@@ -157,6 +180,8 @@ def _check(source: PolicySource) -> None:
     source.condition(source.file.when, ("when",), parameters)
     for position, tier in enumerate(policy.tiers):
         source.condition(tier.when, ("tiers", position, "when"), parameters)
+    if not policy.is_builtin:  # ours are held by a test, and starting is to be quick
+        _check_types(source)
     for path, text, is_command in _templates(source.file):
         facts = {"facts": frozenset[str]()} if path == ("title",) else {}
         try:
@@ -185,16 +210,21 @@ def _templates(file: PolicyFile) -> Iterator[tuple[KeyPath, str, bool]]:
     """Yield place and text of each template, and whether it is a command."""
     yield ("title",), file.title, False
     yield ("message",), file.message, False
-    remedies: list[tuple[KeyPath, RemedyFile]] = [(("remediation",), file.remediation)]
-    remedies += [
-        (("remediation", "providers", provider), remedy)
-        for provider, remedy in file.remediation.providers.items()
-    ]
-    for path, remedy in remedies:
+    for path, remedy in _remedy_files(file.remediation):
         if remedy.summary is not None:
             yield (*path, "summary"), remedy.summary, False
         for position, command in enumerate(remedy.commands):
             yield (*path, "commands", position), command, True
+
+
+def _remedy_files(remediation: RemediationFile) -> Iterator[tuple[KeyPath, RemedyFile]]:
+    yield ("remediation",), remediation
+    for provider, remedies in remediation.providers.items():
+        path = ("remediation", "providers", provider)
+        yield path, remedies
+        yield from (((*path, "types", name), one) for name, one in remedies.types.items())
+        if remedies.root is not None:
+            yield (*path, "root"), remedies.root
 
 
 def _pointed(document: Document, path: KeyPath, text: str, error: ExpressionError) -> PolicyError:

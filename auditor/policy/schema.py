@@ -74,11 +74,26 @@ class RemedyFile(_Part):
     url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None = None
 
 
+class ProviderRemedyFile(RemedyFile):
+    """What mends it at one provider, and what differs by the kind of credential there."""
+
+    types: dict[Text, RemedyFile] = Field(default_factory=dict)
+    root: RemedyFile | None = None
+    """For the credentials of a principal that owns the whole account."""
+
+
+Action = Literal["revoke", "rotate", "expire", "narrow"]
+"""What to do, where `auditor.policy.remedy` knows how it is done with each kind of credential:
+*revoke* ends it, *rotate* replaces it, *expire* replaces it by one with an end, *narrow* takes
+rights away."""
+
+
 class RemediationFile(RemedyFile):
     """The general remedy, and what differs per provider."""
 
     summary: Text
-    providers: dict[str, RemedyFile] = Field(default_factory=dict)
+    action: Action | None = None
+    providers: dict[str, ProviderRemedyFile] = Field(default_factory=dict)
 
 
 Expectation = Literal["violation", "pass", "not_evaluable", "not_judged"]

@@ -18,11 +18,14 @@ from auditor.policy.language.fields import FIELDS, Absence
 from auditor.validation import did_you_mean
 
 _HOLE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_NAME = re.compile(r"(credential|parameters)\.([a-z_.]+)\Z")
+_NAME = re.compile(r"(credential|parameters)\.([a-z_.]+|tags\.[A-Za-z0-9_.-]+)\Z")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMED_PERMISSIONS = 10
 FACTS = frozenset({*FIELDS, "provider_id"})
 """What a template can read of a credential."""
+
+TAG = "tags."
+"""Before the name of a tag, of which nobody knows which there are."""
 
 Lookup = Callable[[str, str], Any]
 """(``credential`` or ``parameters``, name) → value."""
@@ -98,7 +101,8 @@ def _checked(
         )
     root, name = match[1], match[2]
     known = parameters if root == "parameters" else facts
-    if name not in known:
+    is_tag = root == "credential" and name.startswith(TAG) and "tags" in facts
+    if name not in known and not is_tag:
         if not known and root == "credential":
             raise TemplateError(f"{hole[1]} cannot be used here; use parameters", hole.start(1))
         hint = did_you_mean(name, list(known)) or f"; known: {', '.join(sorted(known)) or 'none'}"

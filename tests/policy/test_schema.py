@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import PolicyError
-from auditor.model import Severity
+from auditor.model import Remediation, Severity
 from auditor.policy import Control, catalogue
 from auditor.policy.reading import read
 
@@ -71,8 +71,8 @@ def test_a_full_file_is_read_whole(write_policy: Write) -> None:
     assert values["ratio"] == 1.0
     assert values["word"] == "45d"
     assert values["idle_for"] == timedelta(days=45)
-    assert policy.remedies["aws"].summary == "s"
-    assert policy.remedies["aws"].commands == ("y",)
+    assert policy.remedies["aws"].every == Remediation("s", ("y",))
+    assert policy.action is None
     assert policy.controls["cis-aws-5.0"] == (Control("1.11", "medium"), Control("1.12", "high"))
     assert policy.controls["pci"] == (Control("8.2", "low"),)
 
