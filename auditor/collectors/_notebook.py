@@ -56,6 +56,11 @@ class Notebook:
             f"{what} has no usable id and was left out; report it to the provider",
         )
 
+    @property
+    def first_gap(self) -> Gap | None:
+        """The first part that was not read; None where there is none."""
+        return self._gaps[0] if self._gaps else None
+
     def note(self, text: str) -> None:
         """Note what a reader must know, once."""
         self._notes[text] = None

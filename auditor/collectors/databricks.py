@@ -6,25 +6,33 @@ platform knows it; a token without one may be unused or older than the record, s
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
 from auditor.client import Client, fan_out, segment
+from auditor.collectors._again import found_or_gone, kind_of, picked, same
 from auditor.collectors._databricks.options import DatabricksOptions, login
 from auditor.collectors._databricks.paging import scim, secrets
 from auditor.collectors._databricks.records import Holder, Reading, holder_of
-from auditor.collectors._notebook import identifier, text
+from auditor.collectors._notebook import child, identifier, text
 from auditor.collectors._parts import concluded, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
-from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
+from auditor.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    NotFound,
+    SourceError,
+    UnexpectedResponse,
+)
 from auditor.model import Credential, Organization, PrincipalType
 
 __all__ = ["Databricks", "DatabricksOptions"]
 
 _TOKENS = "/api/2.0/token-management/tokens"
 _USERS = "/api/2.0/preview/scim/v2/Users"
+_SECRETS = "/api/2.0/accounts/servicePrincipals/{}/credentials/secrets"
 _PRINCIPALS = "/api/2.0/preview/scim/v2/ServicePrincipals"
 
 
@@ -75,6 +83,16 @@ class Databricks(Collector):
         async with aclosing(found) as items:
             async for item in items:
                 yield item
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one token or secret again, and its holder; None where it is gone."""
+        reading = Reading(credential.organization, source=self.options.name, now=self.context.now)
+        listing = _Listing(self._client, reading, self.options.concurrency)
+        if kind_of(credential) == "personal_access_token":
+            read = partial(listing.one_token, credential)
+            return await found_or_gone(read, partial(self._client.get, _TOKENS))
+        read = partial(listing.one_secret, credential)
+        return await found_or_gone(read, partial(self._client.get, _PRINCIPALS, {"count": 1}))
 
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
@@ -144,6 +162,35 @@ class _Listing:
         if self._absent is not None and not self._answered:
             raise self._absent
 
+    async def one_token(self, wanted: Credential) -> Credential | None:
+        """Return a token as it is now; raises `SourceError`."""
+        answer = await self._client.get(f"{_TOKENS}/{segment(wanted.provider_id)}")
+        record = child(answer.object(), "token_info")
+        owner = identifier(record, "owner_id") or "unknown"
+        if wanted.principal.type is PrincipalType.SERVICE_ACCOUNT:
+            with suppress(NotFound, AccessDenied):  # what is unknown of its holder stays so
+                await self._learn_principal(owner)
+        else:
+            self._users[owner] = await self._user(owner)
+        return same(self._token(record), wanted)
+
+    async def one_secret(self, wanted: Credential) -> Credential | None:
+        """Return a secret as it is now; None where its holder lists it no more."""
+        holder = await self._learn_principal(wanted.principal.id)
+        path = _SECRETS.format(segment(holder.id))
+        found: list[Credential] = []
+        async for records in secrets(self._client, path, f"The secrets of {holder.id}"):
+            found += self._made(records, holder)
+        return picked(found, wanted, self._reading)
+
+    async def _learn_principal(self, number: str) -> Holder:
+        answer = await self._client.get(f"{_PRINCIPALS}/{segment(number)}")
+        holder = holder_of(answer.object(), PrincipalType.SERVICE_ACCOUNT)
+        if holder is None or holder.id != number:
+            raise UnexpectedResponse(f"{answer.where} answered for another service principal")
+        self._principals[number] = holder
+        return holder
+
     def _token(self, record: Any) -> Credential | None:
         found = identifier(record, "token_id")
         if found is None:
@@ -158,7 +205,7 @@ class _Listing:
         return self._reading.token(record, found, holder)
 
     async def _secrets_of(self, holder: Holder) -> AsyncIterator[Page]:
-        path = f"/api/2.0/accounts/servicePrincipals/{segment(holder.id)}/credentials/secrets"
+        path = _SECRETS.format(segment(holder.id))
         try:
             async for records in secrets(self._client, path, f"The secrets of {holder.id}"):
                 self._answered += 1

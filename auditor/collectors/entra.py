@@ -15,7 +15,7 @@ from auditor.collectors._notebook import Notebook, text
 from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Entra", "EntraOptions"]
 
@@ -62,10 +62,18 @@ class Entra(Collector):
         if unit.organization is None:
             raise UnexpectedResponse(f"Microsoft Entra knows no unit {unit.key!r}")
         notebook = Notebook(unit.organization, self.context.now)
-        listing = Listing(self._graph, Records(notebook, source=self.options.name), self.options)
+        listing = self._listing(notebook)
         async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
             async for item in items:
                 yield item
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read the holder of one credential again, and its rights; None where it is gone."""
+        listing = self._listing(Notebook(credential.organization, self.context.now))
+        return await listing.one(credential)
+
+    def _listing(self, notebook: Notebook) -> Listing:
+        return Listing(self._graph, Records(notebook, source=self.options.name), self.options)
 
     async def check(self) -> list[Access]:
         """Try one call of each kind."""

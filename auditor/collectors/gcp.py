@@ -21,7 +21,7 @@ from auditor.collectors._notebook import Notebook, child, identifier, text
 from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Gcp", "GcpOptions"]
 
@@ -56,6 +56,8 @@ class Gcp(Collector):
         "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query",
         "apikeys.keys.list, storage.hmacKeys.list",
         "serviceusage.services.use on the quota project, in which these APIs are enabled",
+        "to look again at one key: iam.serviceAccounts.get, iam.serviceAccountKeys.get",
+        "to look again at one key: apikeys.keys.get, storage.hmacKeys.get",
     )
 
     def __init__(self, options: GcpOptions, context: Context) -> None:
@@ -102,15 +104,7 @@ class Gcp(Collector):
         if unit.organization is None:
             raise UnexpectedResponse(f"Google Cloud knows no unit {unit.key!r}")
         notebook = Notebook(unit.organization, self.context.now)
-        project = self._projects.get(unit.key, _Project({}))
-        listing = Listing(
-            self._apis,
-            self._hierarchy,
-            Records(notebook, source=self.options.name, labels=project.labels),
-            parent=project.parent,
-            parts=self.options.read,
-            workers=self.options.concurrency,
-        )
+        listing = self._listing(notebook, self._projects.get(unit.key, _Project({})))
         async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
             async for item in items:
                 yield item
@@ -122,6 +116,24 @@ class Gcp(Collector):
             for what, api, path in self._probes(unit.key):
                 rows.append(await self._access(unit, what, api, path))
         return rows
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one credential again, and what its account may do; None where it is gone."""
+        organization = credential.organization
+        path = f"/v3/projects/{segment(organization.id)}"
+        project = _Project(await self._apis.get("cloudresourcemanager", path))
+        listing = self._listing(Notebook(organization, self.context.now), project)
+        return await listing.one(credential)
+
+    def _listing(self, notebook: Notebook, project: _Project) -> Listing:
+        return Listing(
+            self._apis,
+            self._hierarchy,
+            Records(notebook, source=self.options.name, labels=project.labels),
+            parent=project.parent,
+            parts=self.options.read,
+            workers=self.options.concurrency,
+        )
 
     async def _search(self, units: dict[str, Unit]) -> None:
         listed = self._apis.pages(

@@ -23,7 +23,7 @@ from auditor.collectors._notebook import Notebook, child, identifier, text
 from auditor.collectors._parts import concluded, tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AccessDenied, AuthenticationFailed, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Github", "GithubOptions"]
 
@@ -113,13 +113,7 @@ class Github(Collector):
             raise UnexpectedResponse(f"GitHub knows no unit {unit.key!r}")
         notebook = Notebook(unit.organization, self.context.now)
         self._foretell(unit.key, notebook)
-        listing = Listing(
-            self._entered(unit.key),
-            self._records(notebook),
-            parts=self.options.read,
-            workers=self.options.concurrency,
-            before=partial(self.context.previous, unit.organization.id),
-        )
+        listing = self._listing(notebook)
         async with aclosing(concluded(listing.items(), notebook.conclusions)) as items:
             async for item in items:
                 yield item
@@ -131,6 +125,29 @@ class Github(Collector):
             for what, path in self._probes(unit):
                 rows.append(await self._access(unit, what, path))
         return rows
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one credential again; None where it is gone."""
+        organization = credential.organization
+        if self.options.is_app:
+            path = f"/orgs/{segment(organization.name)}/installation"
+            answer = await self._door.get(path)
+            record = answer.object()
+            place = _installation_of(record)
+            if place is None or identifier(child(record, "account")) != organization.id:
+                raise UnexpectedResponse(f"{answer.where} answered for another organization")
+            self._installations[organization.id] = place
+        return await self._listing(Notebook(organization, self.context.now)).one(credential)
+
+    def _listing(self, notebook: Notebook) -> Listing:
+        organization = notebook.organization
+        return Listing(
+            self._entered(organization.id),
+            self._records(notebook),
+            parts=self.options.read,
+            workers=self.options.concurrency,
+            before=partial(self.context.previous, organization.id),
+        )
 
     def _client(self, auth: httpx.Auth) -> Client:
         return Client(

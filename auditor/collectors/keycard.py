@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from auditor.client import Client, segment, walk
+from auditor.collectors._again import found_or_gone, same
 from auditor.collectors._keycard.listing import Listing, fetch
 from auditor.collectors._keycard.options import KeycardOptions, login
 from auditor.collectors._keycard.records import (
@@ -123,19 +124,23 @@ class Keycard(Collector):
         reading = self._reading(credential.organization)
         principal = Account(credential.principal.id, credential.principal.name)
         zone_id = credential.tags.get("zone_id")
-        try:
-            if zone_id is not None:
-                path = f"/zones/{segment(zone_id)}/application-credentials"
-                answer = await self._client.get(f"{path}/{segment(credential.provider_id)}")
-                zone = Account(zone_id, credential.tags.get("zone", zone_id))
-                record = answer.object()
-                fresh = reading.application_credential(principal, zone, record)
-            else:
-                fresh = reading.credential(principal, await self._retrieve(credential))
-        except NotFound:
-            return None
+        place = f"/organizations/{segment(credential.organization.id)}/service-accounts"
+        if zone_id is not None:
+            place = f"/zones/{segment(zone_id)}/application-credentials"
+
+        async def read() -> Credential:
+            if zone_id is None:
+                found = reading.credential(principal, await self._retrieve(credential))
+                return same(found, credential)
+            answer = await self._client.get(f"{place}/{segment(credential.provider_id)}")
+            zone = Account(zone_id, credential.tags.get("zone", zone_id))
+            return same(
+                reading.application_credential(principal, zone, answer.object()), credential
+            )
+
+        fresh = await found_or_gone(read, partial(self._client.get, place, {"limit": 1}))
         if fresh is None:
-            raise UnexpectedResponse(f"Keycard answered for {credential.uid} without a usable id")
+            return None
         return msgspec.structs.replace(
             fresh,
             permissions_subject=credential.permissions_subject,

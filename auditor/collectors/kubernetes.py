@@ -8,7 +8,8 @@ a server that cannot answer with metadata alone is not read.
 from collections.abc import AsyncIterator
 from functools import partial
 
-from auditor.client import Client, bearer
+from auditor.client import Client, bearer, segment
+from auditor.collectors._again import same
 from auditor.collectors._kubernetes.listing import listed
 from auditor.collectors._kubernetes.options import KubernetesOptions
 from auditor.collectors._kubernetes.rbac import Rbac
@@ -17,7 +18,7 @@ from auditor.collectors._notebook import child, identifier
 from auditor.collectors._parts import tried
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Kubernetes", "KubernetesOptions"]
 
@@ -125,6 +126,29 @@ class Kubernetes(Collector):
             yield Page(organization, tuple(one for one in found if one is not None))
         for item in reading.conclusions():
             yield item
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read the metadata of one secret again, and what its account may do; None where gone.
+
+        It is asked for as a list of one: that takes no further right, while the right to get
+        secrets would be one more way to read them.
+        """
+        (unit,) = await self.units()
+        if unit.key != credential.organization.id:
+            raise UnexpectedResponse(
+                f"{self.options.base_url} is another cluster than that of {credential.uid}"
+            )
+        reading = Reading(credential.organization, source=self.options.name, now=self.context.now)
+        reading.rbac = await self._rbac(reading)
+        await self._learn_since(reading)
+        path = f"/api/v1/namespaces/{segment(credential.tags['namespace'])}/secrets"
+        chosen = f"{_OF_ACCOUNTS['fieldSelector']},metadata.name={credential.name}"
+        selector = {"fieldSelector": chosen}
+        async for items in listed(self._many, path, f"{_METADATA}List", selector):
+            for found in map(reading.token, items):
+                if found is None or found.uid == credential.uid:
+                    return same(found, credential)
+        return None  # none of that name, or a new one, which is another secret
 
     async def check(self) -> list[Access]:
         """Try one call of each kind."""

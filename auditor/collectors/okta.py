@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from auditor.client import Client, segment
+from auditor.collectors._again import found_or_gone, kind_of, picked, same
 from auditor.collectors._notebook import child, identifier, settled, text
 from auditor.collectors._okta.login import login
 from auditor.collectors._okta.options import OktaOptions
@@ -28,7 +29,7 @@ from auditor.collectors._okta.records import (
 from auditor.collectors._parts import concluded, each_of, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
-from auditor.errors import NotFound, SourceError
+from auditor.errors import NotFound, SourceError, UnexpectedResponse
 from auditor.model import Credential, Organization, PermissionMap
 
 __all__ = ["Okta", "OktaOptions"]
@@ -86,6 +87,16 @@ class Okta(Collector):
             async for item in items:
                 yield item
 
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one token again, or the application of a secret or key; None where it is gone."""
+        reading = Reading(credential.organization, source=self.options.name, now=self.context.now)
+        listing = _Listing(self._client, reading, self.options.concurrency)
+        if kind_of(credential) == "api_token":
+            read, place = partial(listing.one_token, credential), _TOKENS
+        else:
+            read, place = partial(listing.one_of_application, credential), _APPS
+        return await found_or_gone(read, partial(self._client.get, place, {"limit": 1}))
+
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
         host, asked = self._client.origin.host, (("API tokens", _TOKENS), ("applications", _APPS))
@@ -136,6 +147,20 @@ class _Listing:
         async with aclosing(found) as items:
             async for item in items:
                 yield item
+
+    async def one_token(self, wanted: Credential) -> Credential | None:
+        """Return a token as it is now; raises `SourceError`."""
+        record = (await self._client.get(f"{_TOKENS}/{segment(wanted.provider_id)}")).object()
+        await self._read_owners([record])
+        return same(self._token(record), wanted)
+
+    async def one_of_application(self, wanted: Credential) -> Credential | None:
+        """Return a secret or key as it is now; None where its application lists it no more."""
+        answer = await self._client.get(f"{_APPS}/{segment(wanted.principal.id)}")
+        app = app_of(answer.object())
+        if app is None or app.id != wanted.principal.id:
+            raise UnexpectedResponse(f"{answer.where} answered for another application")
+        return picked(await self._credentials(app), wanted, self._reading)
 
     def _token(self, record: Any) -> Credential | None:
         found = identifier(record)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from functools import partial
 
 from auditor.client import Client, Dialect, Sign, Wait
+from auditor.collectors._again import kind_of
 from auditor.collectors._notebook import text
 from auditor.collectors._parts import concluded, in_parts, tried
 from auditor.collectors._vault.listing import Listing, data_of, keys_of
@@ -16,7 +17,7 @@ from auditor.collectors._vault.options import VaultOptions, login, path_of
 from auditor.collectors._vault.records import Reading
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Vault", "VaultOptions"]
 
@@ -103,14 +104,10 @@ class Vault(Collector):
     async def collect(self, unit: Unit) -> AsyncIterator[Item]:
         """Yield the tokens, then the secret ids of one namespace."""
         namespace = "" if unit.key == _ROOT else unit.key
-        organization = self._organization(namespace)
-        reading = Reading(
-            organization, source=self.options.name, tenant=organization.id, now=self.context.now
-        )
+        reading = self._reading(namespace)
         if namespace in self._unlisted:
             reading.failed(self._unlisted[namespace], "The namespaces below")
-        own = await self._own_accessor()
-        workers = self.options.concurrency
+        own, workers = await self._own_accessor(), self.options.concurrency
         listing = Listing(self._client, reading, namespace, own, workers)
         await listing.learn_mounts()
         parts = {"Tokens": listing.tokens, "AppRole": listing.secret_ids}
@@ -118,6 +115,26 @@ class Vault(Collector):
         async with aclosing(found) as items:
             async for item in items:
                 yield item
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one token or secret id again, and what its policies grant; None where gone.
+
+        Only a digest of its accessor is kept, so the accessors are listed to find it.
+        """
+        host, place = self._organization("").id, credential.organization.id
+        if place != host and not place.startswith(f"{host}/"):
+            raise UnexpectedResponse(f"{credential.uid} is of another cluster than {host}")
+        namespace = place.removeprefix(host).strip("/")
+        listing = Listing(self._client, self._reading(namespace), namespace, None, 1)
+        is_token = kind_of(credential) == "token"
+        read = listing.one_token if is_token else listing.one_secret_id
+        return await read(credential)
+
+    def _reading(self, namespace: str) -> Reading:
+        organization = self._organization(namespace)
+        return Reading(
+            organization, source=self.options.name, tenant=organization.id, now=self.context.now
+        )
 
     async def check(self) -> list[Access]:
         """Try the lists and the policies of each namespace."""

@@ -6,7 +6,7 @@ from auditor.collectors.entra import Entra, EntraOptions
 from auditor.collectors.gcp import Gcp, GcpOptions
 from auditor.collectors.github import Github, GithubOptions
 from auditor.collectors.interface import Collector, Context
-from tests.fakes.entra import TENANT, FakeEntra, secret
+from tests.fakes.entra import TENANT, FakeEntra, certificate, secret
 from tests.fakes.gcp import FakeGcp
 from tests.fakes.github import APP_ID, APP_KEY, FakeGithub
 from tests.fakes.http import LoopbackServer
@@ -22,7 +22,9 @@ def serve_github() -> LoopbackServer:
     fake.repositories["acme"] = ["web", "api"]
     for number in (1, 2):
         fake.add_token("acme", number, token_last_used_at=USED)
-        fake.add_key("acme/web", number, last_used=USED)
+        fake.add_key("acme/web", 300 + number, last_used=USED)
+    fake.add_authorization("acme", 1, credential_accessed_at=USED)
+    fake.add_installation("acme", 7)
     return fake.server()
 
 
@@ -41,6 +43,8 @@ def serve_gcp() -> LoopbackServer:
     for number in (1, 2):
         fake.add_key(email, f"key{number}", validAfterTime="2025-06-01T00:00:00Z")
         fake.add_activity(email, f"key{number}", USED)
+    fake.add_api_key("acme", "api1", serviceAccountEmail=email)
+    fake.add_hmac_key("acme", "GOOG1", email)
     return fake.server()
 
 
@@ -55,6 +59,12 @@ def serve_entra() -> LoopbackServer:
     for name in ("erp", "crm"):
         fake.add_application(name, passwordCredentials=[secret(f"key-{name}")])
         fake.sign_in(name, f"key-{name}", USED)
+        fake.assign(name, "Mail.Read")
+        fake.add_consent(name, "User.Read")
+    fake.federated["object-erp"] = [{"id": "f1", "name": "ci", "issuer": "https://ci.example"}]
+    fake.add_principal("saml", keyCredentials=[certificate("k1", usage="Sign")])
+    row = {"id": "r1", "principalId": "principal-saml", "roleDefinitionId": "role-1"}
+    fake.directory_roles.append(row)
     return fake.server()
 
 

@@ -86,6 +86,13 @@ class FakeDatabricks:
         path = request.path
         if path == "/api/2.0/token-management/tokens":
             return Reply(200, {"token_infos": self.tokens} if self.tokens else {})
+        match path.split("/"):
+            case [*_, "token-management", "tokens", token]:
+                found = [one for one in self.tokens if one["token_id"] == token]
+                return Reply(200, {"token_info": found[0]}) if found else _error(404, "NOT_FOUND")
+            case [*_, "ServicePrincipals", number]:
+                found = [one for one in self.principals if one["id"] == number]
+                return Reply(200, found[0]) if found else _error(404, "NOT_FOUND")
         if path == f"{_SCIM}ServicePrincipals":
             return self._scim(request)
         if path.startswith(f"{_SCIM}Users/"):

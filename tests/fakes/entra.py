@@ -5,6 +5,7 @@ Shapes follow the models of Microsoft's Graph SDK. Records carry what must never
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 
@@ -149,16 +150,22 @@ class FakeEntra:
             return _error(401, "InvalidAuthenticationToken")
         return self._route(request, parts)
 
-    def _route(self, request: Request, parts: list[str]) -> Reply:  # noqa: PLR0911
+    def _route(self, request: Request, parts: list[str]) -> Reply:  # noqa: PLR0911, PLR0912
         match parts:
             case ["v1.0", "organization"]:
                 return Reply(200, {"value": [{"id": TENANT, "displayName": "Acme"}]})
             case ["v1.0", "applications"]:
                 return self._page(request, self.applications)
+            case ["v1.0", "applications", object_id]:
+                return _one(self.applications, object_id)
             case ["v1.0", "servicePrincipals"]:
                 return self._page(request, self.principals)
             case ["v1.0", "servicePrincipals", resource] if resource in self.resources:
                 return Reply(200, self.resources[resource])
+            case ["v1.0", "servicePrincipals", principal]:
+                return _one(self.principals, principal)
+            case ["v1.0", "servicePrincipals", principal, "oauth2PermissionGrants"]:
+                return self._page(request, [g for g in self.grants if g["clientId"] == principal])
             case ["v1.0", "servicePrincipals", principal, "appRoleAssignments"]:
                 return self._page(request, self.assignments.get(principal, []))
             case ["v1.0", "applications" | "servicePrincipals", object_id, "owners"]:
@@ -205,13 +212,23 @@ class FakeEntra:
         return bool(claims["iss"] == claims["sub"] == self.client_id)
 
     def _page(self, request: Request, records: list[Record]) -> Reply:
+        for chosen in request.query.get("$filter", []):
+            field, _, value = chosen.partition(" eq ")
+            records = [one for one in records if f"'{one.get(field)}'" == value]
         start = int(request.query.get("$skiptoken", ["0"])[0])
         size = min(self.page_size, int(request.query.get("$top", ["100"])[0]))
         body: Record = {"@odata.context": "x", "value": records[start : start + size]}
         if start + size < len(records):
             base = f"http://{request.headers['host']}{request.raw_path}"
-            body["@odata.nextLink"] = f"{base}?$top={size}&$skiptoken={start + size}"
+            same = {key: one[0] for key, one in request.query.items() if key == "$filter"}
+            asked = urlencode({**same, "$top": size, "$skiptoken": start + size})
+            body["@odata.nextLink"] = f"{base}?{asked}"
         return Reply(200, body)
+
+
+def _one(records: list[Record], object_id: str) -> Reply:
+    found = [one for one in records if one["id"] == object_id]
+    return Reply(200, found[0]) if found else _error(404, "Request_ResourceNotFound")
 
 
 def secret(key_id: str, **more: Any) -> Record:

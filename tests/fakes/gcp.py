@@ -140,7 +140,7 @@ class FakeGcp:
             return _error(500, "an auditor must never ask this")
         return self._route(request, parts)
 
-    def _route(self, request: Request, parts: list[str]) -> Reply:  # noqa: PLR0911
+    def _route(self, request: Request, parts: list[str]) -> Reply:  # noqa: PLR0911, PLR0912
         match parts:
             case ["v3", "projects:search"]:
                 return self._page(request, "projects", self.projects)
@@ -159,6 +159,10 @@ class FakeGcp:
                 return Reply(200, {"name": name, "includedPermissions": self.roles[name]})
             case ["v1", "projects", project, "serviceAccounts"]:
                 return self._page(request, "accounts", self.accounts.get(project, []))
+            case ["v1", "projects", project, "serviceAccounts", email]:
+                return _one(self.accounts.get(project, []), email=email)
+            case ["v1", "projects", _, "serviceAccounts", email, "keys", _]:
+                return _one(self.keys.get(email, []), name="/".join(parts[1:]))
             case ["v1", "projects", _, "serviceAccounts", email, "keys"]:
                 if email not in self.keys:
                     return _error(404, "NOT_FOUND")
@@ -167,9 +171,17 @@ class FakeGcp:
                 return Reply(200, {"keys": found} if found else {})
             case ["v1", "projects", project, "locations", "global", "activityTypes", kind, _]:
                 assert kind == "serviceAccountKeyLastAuthentication"
-                return self._page(request, "activities", self.activities.get(project, []))
+                rows = self.activities.get(project, [])
+                (wanted,) = request.query.get("filter", [""])
+                name = wanted.removeprefix('activities.fullResourceName="').removesuffix('"')
+                rows = [one for one in rows if name in ("", one.get("fullResourceName"))]
+                return self._page(request, "activities", rows)
             case ["v2", "projects", project, "locations", "global", "keys"]:
                 return self._page(request, "keys", self.api_keys.get(project, []))
+            case ["v2", "projects", project, "locations", "global", "keys", uid]:
+                return _one(self.api_keys.get(project, []), uid=uid)
+            case ["storage", "v1", "projects", project, "hmacKeys", access_id]:
+                return _one(self.hmac_keys.get(project, []), accessId=access_id)
             case ["storage", "v1", "projects", project, "hmacKeys"]:
                 return self._page(request, "items", self.hmac_keys.get(project, []))
         return _error(404, "NOT_FOUND")
@@ -207,6 +219,11 @@ class FakeGcp:
         if start + size < len(records):
             body["nextPageToken"] = str(start + size)
         return Reply(200, body)
+
+
+def _one(records: list[Record], **wanted: str) -> Reply:
+    found = [one for one in records if wanted.items() <= one.items()]
+    return Reply(200, found[0]) if found else _error(404, "NOT_FOUND")
 
 
 def _error(code: int, status: str) -> Reply:

@@ -138,7 +138,7 @@ class FakeGithub:
     def server(self, **options: Any) -> LoopbackServer:
         return LoopbackServer(self.handle, **options)
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: Request) -> Reply:  # noqa: PLR0911
         if not request.raw_path.startswith(self.prefix):
             return _error(404)
         parts = request.path.removeprefix(self.prefix).strip("/").split("/")
@@ -149,12 +149,15 @@ class FakeGithub:
         if parts == ["app", "installations"]:
             found = self._own()
             return self._paged(request, found, most=100) if self._is_app(request) else _error(401)
+        if parts[0] == "orgs" and parts[2:] == ["installation"] and self._is_app(request):
+            own = [one for one in self._own() if one["account"]["login"] == parts[1]]
+            return Reply(200, own[0]) if own else _error(404)
         sender = self._sender(request)
         if sender is None:
             return _error(401)
         return self._route(request, parts, sender)
 
-    def _route(self, request: Request, parts: list[str], sender: int) -> Reply:
+    def _route(self, request: Request, parts: list[str], sender: int) -> Reply:  # noqa: PLR0911
         match parts:
             case ["user", "orgs"]:
                 found = [{"login": k, "id": v} for k, v in self.organizations.items()]
@@ -166,7 +169,11 @@ class FakeGithub:
                     return _error(404)
                 if not rest:
                     return Reply(200, {"id": 1, "name": name})
-                return self._paged(request, self.keys.get(f"{login}/{name}", []))
+                keys = self.keys.get(f"{login}/{name}", [])
+                if len(rest) == 1:
+                    return self._paged(request, keys)
+                found = [key for key in keys if str(key["id"]) == rest[1]]
+                return Reply(200, found[0]) if found else _error(404)
         return _error(404)
 
     def _organization(  # noqa: PLR0911
@@ -176,14 +183,22 @@ class FakeGithub:
             case []:
                 return Reply(200, {"login": login, "id": self.organizations[login]})
             case ["personal-access-tokens"] if sender:
-                return self._paged(request, self.tokens[login])
+                wanted = request.query.get("token_id[]")
+                tokens = self.tokens[login]
+                if wanted is not None:
+                    tokens = [one for one in tokens if str(one["token_id"]) in wanted]
+                return self._paged(request, tokens)
             case ["personal-access-tokens", grant, "repositories"] if sender:
                 names = self.token_repositories.get(int(grant), [])
                 rows = [{"id": i, "full_name": name} for i, name in enumerate(names)]
                 return self._paged(request, rows)
             case ["credential-authorizations"]:
                 found = self.authorizations[login]
-                return _error(404) if found is None else self._paged(request, found, linked=False)
+                if found is None:
+                    return _error(404)
+                member = request.query.get("login")
+                found = [one for one in found if member in (None, [one["login"]])]
+                return self._paged(request, found, linked=False)
             case ["installations"]:
                 return self._paged(request, self.installations[login], member="installations")
             case ["repos"]:

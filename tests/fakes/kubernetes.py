@@ -87,7 +87,7 @@ class FakeKubernetes:
         as_metadata = "as=PartialObjectMetadata" in request.headers["accept"]
         if as_metadata and not self.knows_metadata:
             return _status(406, "NotAcceptable")
-        if path == "/api/v1/secrets":
+        if path.startswith("/api/v1/") and path.endswith("/secrets"):
             return self._page(request, self._chosen(request), "Secret", as_metadata=as_metadata)
         if path.startswith(_RBAC) and path.removeprefix(_RBAC) in _KINDS:
             kind = _KINDS[path.removeprefix(_RBAC)]
@@ -101,7 +101,13 @@ class FakeKubernetes:
 
     def _chosen(self, request: Request) -> list[Record]:
         ((selector,),) = [request.query["fieldSelector"]]
-        return [one for one in self.secrets if f"type={one['type']}" == selector]
+        kind, _, name = selector.partition(",metadata.name=")
+        chosen = [one for one in self.secrets if f"type={one['type']}" == kind]
+        if not name:
+            return chosen
+        here = request.path.removeprefix("/api/v1/namespaces/").removesuffix("/secrets")
+        metas = ((one, one["metadata"]) for one in chosen)
+        return [one for one, meta in metas if (meta["namespace"], meta["name"]) == (here, name)]
 
     def _page(
         self, request: Request, records: list[Record], kind: str, *, as_metadata: bool

@@ -112,7 +112,7 @@ class FakeOkta:
         key |= {"created": moment, "lastUpdated": moment, "d": SECRET, **fields}
         self.keys.setdefault(app_id, []).append(key)
 
-    def handle(self, request: Request) -> Reply:  # noqa: PLR0911 - one per path
+    def handle(self, request: Request) -> Reply:  # noqa: PLR0911, PLR0912 - one per path
         if request.method == "POST" and request.path == "/oauth2/v1/token":
             return self._issue(request)
         if request.method != "GET":
@@ -124,6 +124,10 @@ class FakeOkta:
                 return self._page(request, self.tokens)
             case ["api", "v1", "apps"]:
                 return self._page(request, self.apps)
+            case ["api", "v1", "api-tokens", token]:
+                return _one(self.tokens, token)
+            case ["api", "v1", "apps", app]:
+                return _one(self.apps, app)
             case ["api", "v1", "apps", app, "credentials", "secrets"]:
                 return Reply(200, self.secrets.get(app, []))
             case ["api", "v1", "apps", app, "credentials", "jwks"]:
@@ -157,6 +161,11 @@ class FakeOkta:
             return Reply(400, {"error": "invalid_scope"})
         self.accepted = "Bearer CANARY-issued-okta"
         return Reply(200, {"access_token": "CANARY-issued-okta", "expires_in": 3600})
+
+
+def _one(records: list[Record], wanted: str) -> Reply:
+    found = [one for one in records if one["id"] == wanted]
+    return Reply(200, found[0]) if found else _error(404, "E0000007")
 
 
 def slow_down(seconds: int = 0) -> Reply:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from auditor.collectors._entra.graph import Graph
+from auditor.collectors._entra.graph import Graph, equals
 from auditor.collectors._notebook import Notebook, child, identifier
 from auditor.errors import AuthenticationFailed, SourceError
 from auditor.model import Credential, LastUsedState, LastUsedSubject
@@ -31,17 +31,23 @@ class Activity:
         """By app id and key id."""
         self._applications: dict[str, datetime] = {}
 
-    async def read(self, graph: Graph, notebook: Notebook) -> None:
-        """Read both reports; where that fails the use is unknown, which a note says."""
+    async def read(self, graph: Graph, notebook: Notebook, app_id: str | None = None) -> None:
+        """Read both reports, or their rows about one application.
+
+        Where that fails the use is unknown, which a note says.
+        """
+        asked: dict[str, str | int] = {"$top": 999}
+        if app_id is not None:
+            asked["$filter"] = equals("appId", app_id)
         try:
             async for rows in graph.pages(
                 "/beta/reports/appCredentialSignInActivities", "The credentials' sign-ins",
-                {"$top": 999},
+                asked,
             ):  # fmt: skip
                 self._add_credentials(rows, notebook)
             async for rows in graph.pages(
                 "/beta/reports/servicePrincipalSignInActivities", "The applications' sign-ins",
-                {"$top": 999},
+                asked,
             ):  # fmt: skip
                 self._add_applications(rows, notebook)
         except AuthenticationFailed:

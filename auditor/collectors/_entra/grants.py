@@ -4,12 +4,14 @@ What an application *asks for* in its manifest is no grant and is not read.
 """
 
 import asyncio
+from functools import partial
 
-from auditor.collectors._entra.graph import Graph, below
+from auditor.collectors._entra.graph import Graph, below, equals
 from auditor.collectors._notebook import child, identifier, text
 from auditor.errors import AuthenticationFailed, SourceError
 from auditor.model import PermissionMap
 
+_PRINCIPALS = "servicePrincipals"
 _NO_ROLE = "00000000-0000-0000-0000-000000000000"
 """Stands in an assignment for access without any role."""
 _DELEGATED = "(delegated)"
@@ -46,7 +48,15 @@ class Grants:
 
     async def read(self) -> None:
         """Read what is listed for the whole tenant."""
-        for part in (self._read_consents, self._read_roles):
+        await self._read("/v1.0/oauth2PermissionGrants", {})
+
+    async def read_for(self, principal_id: str) -> None:
+        """Read what is listed for one service principal alone."""
+        path = below(_PRINCIPALS, principal_id, "oauth2PermissionGrants")
+        await self._read(path, {"$filter": equals("principalId", principal_id)})
+
+    async def _read(self, consents: str, of: dict[str, str | int]) -> None:
+        for part in (partial(self._read_consents, consents), partial(self._read_roles, of)):
             try:
                 await part()
             except AuthenticationFailed:
@@ -75,7 +85,7 @@ class Grants:
         return permissions, is_whole
 
     async def _assigned(self, principal_id: str) -> list[tuple[str, str]]:
-        path = below("servicePrincipals", principal_id, "appRoleAssignments")
+        path = below(_PRINCIPALS, principal_id, "appRoleAssignments")
         found = []
         async for records in self._graph.pages(path, "App role assignments", {"$top": 999}):
             for record in records:
@@ -87,7 +97,7 @@ class Grants:
     async def _resource(self, object_id: str) -> Resource:
         async with self._lock:
             if object_id not in self._resources:
-                path = below("servicePrincipals", object_id, "").rstrip("/")
+                path = below(_PRINCIPALS, object_id, "").rstrip("/")
                 try:
                     record = await self._graph.get(path, "id,displayName,appRoles")
                     self._resources[object_id] = Resource(record, object_id)
@@ -98,11 +108,9 @@ class Grants:
             raise found.with_traceback(None)
         return found
 
-    async def _read_consents(self) -> None:
+    async def _read_consents(self, path: str) -> None:
         """Keep the consents for everybody: one for a single person is that person's concern."""
-        listed = self._graph.pages(
-            "/v1.0/oauth2PermissionGrants", "The OAuth grants", {"$top": 999}
-        )
+        listed = self._graph.pages(path, "The OAuth grants", {"$top": 999})
         async for records in listed:
             for record in records:
                 client, resource = identifier(record, "clientId"), identifier(record, "resourceId")
@@ -111,11 +119,11 @@ class Grants:
                 if is_for_all and client and resource and scopes:
                     self._consents.setdefault(client, []).append((resource, scopes))
 
-    async def _read_roles(self) -> None:
+    async def _read_roles(self, of: dict[str, str | int]) -> None:
         listed = self._graph.pages(
             "/v1.0/roleManagement/directory/roleAssignments",
             "The directory role assignments",
-            {"$expand": "roleDefinition"},
+            {"$expand": "roleDefinition", **of},
         )
         async for records in listed:
             for record in records:

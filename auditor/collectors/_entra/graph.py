@@ -69,6 +69,11 @@ class Graph:
             yield records
 
 
+def equals(field: str, value: str) -> str:
+    """Return the OData filter for records whose *field* is *value*."""
+    return f"{field} eq '{value.replace(chr(39), chr(39) * 2)}'"
+
+
 def below(collection: str, object_id: str, relation: str) -> str:
     """Return the path of a relation of one object."""
     return f"/v1.0/{collection}/{segment(object_id)}/{relation}"

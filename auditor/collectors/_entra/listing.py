@@ -2,20 +2,23 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from auditor.client import segment
+from auditor.collectors._again import found_or_gone, picked
 from auditor.collectors._entra.activity import Activity
 from auditor.collectors._entra.grants import Grants
-from auditor.collectors._entra.graph import Graph, below
+from auditor.collectors._entra.graph import Graph, below, equals
 from auditor.collectors._entra.options import EntraOptions
 from auditor.collectors._entra.records import Holder, Records
 from auditor.collectors._notebook import identifier, settled, text
 from auditor.collectors._parts import each_of, in_parts
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
-from auditor.errors import AuthenticationFailed, SourceError, Unavailable
+from auditor.errors import AuthenticationFailed, SourceError, Unavailable, UnexpectedResponse
 from auditor.model import Credential, PermissionMap
 
 _APPLICATION_FIELDS = (
@@ -30,6 +33,7 @@ _MANAGED = "ManagedIdentity"
 """Its certificates are Microsoft's own, and Microsoft rotates them."""
 _UNREAD_OWNERS = "unknown (the owners could not be read)"
 _LISTED = "servicePrincipals"
+_APPLICATIONS = "applications"
 
 _Rights = tuple[PermissionMap | None, bool]
 """What is granted, where it is known, and whether that is all."""
@@ -69,6 +73,53 @@ class Listing:
                 f"is not administration already: {self._grants.problem}"
             )
 
+    async def one(self, wanted: Credential) -> Credential | None:
+        """Return *wanted* as it is now; None where it is gone. Raises `SourceError`.
+
+        Its application or service principal is read, which lists all of its credentials.
+        """
+        collection, fields = _APPLICATIONS, _APPLICATION_FIELDS
+        if wanted.tags.get("held_by") == "service principal":
+            collection, fields = _LISTED, _PRINCIPAL_FIELDS
+        list_path = f"/v1.0/{collection}"
+        path = f"{list_path}/{segment(wanted.principal.id)}"
+        read = partial(self._one_holder, wanted, path, fields)
+        return await found_or_gone(read, partial(self._graph.get, list_path, "id"))
+
+    async def _one_holder(self, wanted: Credential, path: str, fields: str) -> Credential | None:
+        record = await self._graph.get(path, fields)
+        if self._options.usage_reports:
+            app_id = identifier(record, "appId")
+            await self._activity.read(self._graph, self._notebook, app_id)
+        if fields == _PRINCIPAL_FIELDS:
+            holder, read = self._principal(record), self._of_principal
+        else:
+            await self._learn_principal(identifier(record, "appId") or "")
+            holder, read = self._application(record), self._of_application
+        if holder is None or holder.id != wanted.principal.id:
+            raise UnexpectedResponse(f"Microsoft Graph answered for another object than {path}")
+        await self._grants.read_for(self._principals.get(holder.app_id or "", (holder.id, None))[0])
+        found: list[Credential] = []
+        async for item in read(holder):
+            found += item.credentials if isinstance(item, Page) else ()
+        return picked(found, wanted, self._notebook)
+
+    async def _learn_principal(self, app_id: str) -> None:
+        """Read the service principal of one application; where that fails it stays unknown."""
+        params: dict[str, str | int] = {
+            "$filter": equals("appId", app_id),
+            "$select": _PRINCIPAL_FIELDS,
+        }
+        try:
+            async for records in self._graph.pages(f"/v1.0/{_LISTED}", _LISTED, params):
+                for record in records:
+                    self._principal(record)
+            self._has_principals = True
+        except AuthenticationFailed:
+            raise
+        except SourceError as error:
+            self._notebook.note(f"The service principal could not be read: {error}")
+
     async def _read_principals(self) -> AsyncGenerator[Item, None]:
         path, what = f"/v1.0/{_LISTED}", "The service principals"
         params: dict[str, str | int] = {"$top": 999, "$select": _PRINCIPAL_FIELDS}
@@ -86,15 +137,13 @@ class Listing:
                 yield item
 
     async def _read_apps(self) -> AsyncGenerator[Item, None]:
-        path, what = "/v1.0/applications", "The applications"
+        path, what = f"/v1.0/{_APPLICATIONS}", "The applications"
         params: dict[str, str | int] = {"$top": 999, "$select": _APPLICATION_FIELDS}
 
         async def holders() -> AsyncIterator[Holder]:
             async for records in self._graph.pages(path, what, params):
                 for record in records:
-                    app_id = identifier(record, "appId") or ""
-                    _, is_enabled = self._principals.get(app_id, ("", self._has_principals or None))
-                    holder = Holder.of(record, is_application=True, is_enabled=is_enabled)
+                    holder = self._application(record)
                     if holder is None:
                         self._notebook.malformed("An application")
                     elif holder.has_credentials or self._options.federated_credentials:
@@ -103,6 +152,11 @@ class Listing:
         async with aclosing(self._each(holders(), self._of_application)) as items:
             async for item in items:
                 yield item
+
+    def _application(self, record: Any) -> Holder | None:
+        app_id = identifier(record, "appId") or ""
+        _, is_enabled = self._principals.get(app_id, ("", self._has_principals or None))
+        return Holder.of(record, is_application=True, is_enabled=is_enabled)
 
     def _principal(self, record: Any) -> Holder | None:
         said = record.get("accountEnabled") if isinstance(record, dict) else None
@@ -131,7 +185,7 @@ class Listing:
     async def _of_application(self, holder: Holder) -> AsyncIterator[Item]:
         found = self._records.credentials(holder)
         if self._options.federated_credentials:
-            path = below("applications", holder.id, "federatedIdentityCredentials")
+            path = below(_APPLICATIONS, holder.id, "federatedIdentityCredentials")
             what = f"The federated credentials of {holder.name}"
             try:
                 async for records in self._graph.pages(path, what):
@@ -165,7 +219,7 @@ class Listing:
 
     async def _owner(self, holder: Holder) -> str | None:
         """Return the first owner, by name; None where there is none."""
-        collection = "applications" if holder.is_application else _LISTED
+        collection = _APPLICATIONS if holder.is_application else _LISTED
         path = below(collection, holder.id, "owners")
         params: dict[str, str | int] = {"$select": "id,displayName,userPrincipalName"}
         names = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from auditor.collectors._gcp.apis import Apis
+from auditor.collectors._gcp.apis import Apis, Params
 from auditor.collectors._notebook import Notebook, child, text
 from auditor.errors import AuthenticationFailed, SourceError
 from auditor.model import Credential, LastUsedState
@@ -34,13 +34,23 @@ class Activities:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Activity] = {}
 
-    async def read(self, apis: Apis, project: str, notebook: Notebook) -> None:
-        """Read the project's rows; where that fails the use stays unknown, which a note says."""
+    async def read(
+        self, apis: Apis, project: str, notebook: Notebook, only: Credential | None = None
+    ) -> None:
+        """Read the project's rows, or those of *only* one key.
+
+        Where that fails the use stays unknown, which a note says.
+        """
         path = activities_path(project)
         what = f"The last authentications of {project}"
+        params: Params = {"pageSize": 1000}
+        if only is not None:
+            account = f"projects/{project}/serviceAccounts/{only.principal.name}"
+            name = f"//iam.googleapis.com/{account}/keys/{only.provider_id}"
+            params["filter"] = f'activities.fullResourceName="{name}"'
         try:
             async for rows in apis.pages(
-                "policyanalyzer", path, "activities", what, {"pageSize": 1000},
+                "policyanalyzer", path, "activities", what, params,
                 key="fullResourceName",
             ):  # fmt: skip
                 self._add(rows, notebook)

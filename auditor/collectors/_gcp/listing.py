@@ -1,11 +1,14 @@
 """Listing one project: its service accounts and their keys, API keys, HMAC keys."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any
 
 from auditor.client import fan_out, segment
+from auditor.collectors._again import found_or_gone, kind_of, same
 from auditor.collectors._gcp.activities import Activities
-from auditor.collectors._gcp.apis import Apis, Params
+from auditor.collectors._gcp.apis import Api, Apis, Params
 from auditor.collectors._gcp.grants import Grants, Hierarchy
 from auditor.collectors._gcp.options import Part
 from auditor.collectors._gcp.records import Account, Records
@@ -13,6 +16,7 @@ from auditor.collectors._notebook import settled, text
 from auditor.collectors._parts import in_parts
 from auditor.collectors.interface import Item, Page
 from auditor.errors import (
+    AccessDenied,
     AuthenticationFailed,
     NotFound,
     SourceError,
@@ -72,12 +76,66 @@ class Listing:
                 f"is not administration already: {self._grants.problem}"
             )
 
+    async def one(self, wanted: Credential) -> Credential | None:
+        """Return *wanted* as it is now; None where it is gone. Raises `SourceError`."""
+        await self._grants.read(self._notebook.organization.id, self._parent)
+        account, found = segment(wanted.principal.name), segment(wanted.provider_id)
+        match kind_of(wanted):
+            case "service_account_key":
+                await self._activities.read(self._apis, self._project, self._notebook, wanted)
+                keys = self._keys_path(account)
+                read = partial(self._one_key, wanted, f"{keys}/{found}")
+                return await found_or_gone(read, partial(self._apis.get, "iam", self._path))
+            case "api_key":
+                keys = self._api_keys_path
+                read = partial(self._one_of, "apikeys", f"{keys}/{found}", self._api_key, wanted)
+                return await found_or_gone(read, partial(self._apis.get, "apikeys", keys))
+            case _:
+                keys = self._hmac_keys_path
+                read = partial(self._one_of, "storage", f"{keys}/{found}", self._hmac_key, wanted)
+                return await found_or_gone(read, partial(self._apis.get, "storage", keys))
+
+    async def _one_key(self, wanted: Credential, path: str) -> Credential:
+        email = wanted.principal.name
+        about = await self._apis.get("iam", f"{self._path}/{segment(email)}")
+        record = await self._apis.get("iam", path)
+        return same(await self._key(Account(email, about), record), wanted)
+
+    async def _one_of(
+        self,
+        api: Api,
+        path: str,
+        make: Callable[[Any], Awaitable[Credential | None]],
+        wanted: Credential,
+    ) -> Credential:
+        record = await self._apis.get(api, path)
+        email = text(record, "serviceAccountEmail")
+        if email is not None:
+            with suppress(NotFound, AccessDenied):  # as where it belongs to another project
+                about = await self._apis.get("iam", f"{self._path}/{segment(email)}")
+                self._accounts[email] = Account(email, about)
+        return same(await make(record), wanted)
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/projects/{self._project}/serviceAccounts"
+
+    def _keys_path(self, account: str) -> str:
+        return f"{self._path}/{account}/keys"
+
+    @property
+    def _api_keys_path(self) -> str:
+        return f"/v2/projects/{self._project}/locations/global/keys"
+
+    @property
+    def _hmac_keys_path(self) -> str:
+        return f"/storage/v1/projects/{self._project}/hmacKeys"
+
     async def _read_accounts(self) -> None:
         """Read the service accounts: a project has a few hundred at most."""
         what = f"The service accounts of {self._project}"
-        path = f"/v1/projects/{self._project}/serviceAccounts"
         try:
-            listed = self._apis.pages("iam", path, "accounts", what, {"pageSize": 100})
+            listed = self._apis.pages("iam", self._path, "accounts", what, {"pageSize": 100})
             async for records in listed:
                 for record in records:
                     email = text(record, "email")
@@ -104,7 +162,7 @@ class Listing:
                 yield item
 
     async def _keys_of(self, account: Account) -> AsyncIterator[Item]:
-        path = f"/v1/projects/{self._project}/serviceAccounts/{segment(account.email)}/keys"
+        path = self._keys_path(segment(account.email))
         try:
             body = await self._apis.get("iam", path, {"keyTypes": "USER_MANAGED"})
         except NotFound:
@@ -123,42 +181,45 @@ class Listing:
         for record in listed:
             if text(record, "keyType") == "SYSTEM_MANAGED":
                 continue  # Google rotates its own
-            permissions, is_whole = await self._grants.of(account.email)
-            key = self._records.key(account, record, permissions)
-            if key is not None:
-                key = self._activities.applied(key, (account.unique_id or "", account.email))
-                found.append(settled(key, is_whole=is_whole))
+            found.append(await self._key(account, record))
         yield self._page(found)
 
+    async def _key(self, account: Account, record: Any) -> Credential | None:
+        permissions, is_whole = await self._grants.of(account.email)
+        key = self._records.key(account, record, permissions)
+        if key is None:
+            return None
+        key = self._activities.applied(key, (account.unique_id or "", account.email))
+        return settled(key, is_whole=is_whole)
+
     async def _api_keys(self) -> AsyncGenerator[Item, None]:
-        path = f"/v2/projects/{self._project}/locations/global/keys"
         what = f"The API keys of {self._project}"
-        async for records in self._apis.pages("apikeys", path, "keys", what, {"pageSize": 300}):
-            found = []
-            for record in records:
-                email = text(record, "serviceAccountEmail")
-                if email is None:
-                    found.append(self._records.api_key(None, record, None))
-                    continue
-                permissions, is_whole = await self._grants.of(email)
-                key = self._records.api_key(self._account(email), record, permissions)
-                found.append(key and settled(key, is_whole=is_whole))
-            yield self._page(found)
+        asked: Params = {"pageSize": 300}
+        path = self._api_keys_path
+        async for records in self._apis.pages("apikeys", path, "keys", what, asked):
+            yield self._page([await self._api_key(record) for record in records])
+
+    async def _api_key(self, record: Any) -> Credential | None:
+        email = text(record, "serviceAccountEmail")
+        if email is None:
+            return self._records.api_key(None, record, None)
+        permissions, is_whole = await self._grants.of(email)
+        key = self._records.api_key(self._account(email), record, permissions)
+        return key and settled(key, is_whole=is_whole)
 
     async def _hmac_keys(self) -> AsyncGenerator[Item, None]:
-        path = f"/storage/v1/projects/{self._project}/hmacKeys"
         what = f"The HMAC keys of {self._project}"
         asked: Params = {"maxResults": 250}
         async for records in self._apis.pages(
-            "storage", path, "items", what, asked, key="accessId"
+            "storage", self._hmac_keys_path, "items", what, asked, key="accessId"
         ):
-            found = []
-            for record in records:
-                email = text(record, "serviceAccountEmail") or "unknown"
-                permissions, is_whole = await self._grants.of(email)
-                key = self._records.hmac_key(self._account(email), record, permissions)
-                found.append(key and settled(key, is_whole=is_whole))
-            yield self._page(found)
+            yield self._page([await self._hmac_key(record) for record in records])
+
+    async def _hmac_key(self, record: Any) -> Credential | None:
+        email = text(record, "serviceAccountEmail") or "unknown"
+        permissions, is_whole = await self._grants.of(email)
+        key = self._records.hmac_key(self._account(email), record, permissions)
+        return key and settled(key, is_whole=is_whole)
 
     def _account(self, email: str) -> Account:
         return self._accounts.get(email) or Account(email)

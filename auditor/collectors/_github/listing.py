@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from auditor.client import Client, fan_out, segment
+from auditor.collectors._again import found_or_gone, kind_of, picked, same
 from auditor.collectors._github.options import Part
-from auditor.collectors._github.paging import pages
+from auditor.collectors._github.paging import Params, pages
 from auditor.collectors._github.records import Records
 from auditor.collectors._notebook import identifier, text
 from auditor.collectors._parts import each_of, in_parts
@@ -65,24 +67,68 @@ class Listing:
             async for item in items:
                 yield item
 
+    async def one(self, wanted: Credential) -> Credential | None:
+        """Return *wanted* as it is now; None where it is gone. Raises `SourceError`.
+
+        Deploy keys have an address of their own; the others are looked for on their list, which
+        GitHub narrows to one token or one member.
+        """
+        kind = kind_of(wanted)
+        if kind == "deploy_key":
+            return await self._one_key(wanted)
+        if kind == "fine_grained_token":
+            return await self._one_token(wanted)
+        if kind == "installation":
+            return await self._search(self._listed_installations(), wanted)
+        member: Params = {"login": wanted.principal.name}
+        return await self._search(self._listed_authorizations(member), wanted)
+
+    async def _search(
+        self, listed: AsyncIterator[list[Credential | None]], wanted: Credential
+    ) -> Credential | None:
+        return picked([one async for found in listed for one in found], wanted, self._notebook)
+
+    async def _one_key(self, wanted: Credential) -> Credential | None:
+        repository = wanted.principal.name
+        owner, _, name = repository.partition("/")
+        path = f"/repos/{segment(owner)}/{segment(name)}/keys"
+
+        async def read() -> Credential:
+            answer = await self._client.get(f"{path}/{segment(wanted.provider_id)}")
+            return same(self._records.deploy_key(repository, answer.object()), wanted)
+
+        return await found_or_gone(read, partial(self._client.get, path, {"per_page": 1}))
+
+    async def _one_token(self, wanted: Credential) -> Credential | None:
+        async for records in self._listed_tokens({"token_id[]": [wanted.provider_id]}):
+            for record in records:
+                if identifier(record, "token_id") == wanted.provider_id:
+                    subset = await self._subset(record)
+                    return same(self._records.fine_grained_token(record, subset), wanted)
+        return None
+
     def _page(self, found: list[Credential | None]) -> Page:
         return Page(self._notebook.organization, tuple(one for one in found if one is not None))
 
     async def _installations(self) -> AsyncGenerator[Item, None]:
+        async for found in self._listed_installations():
+            yield self._page(found)
+
+    async def _listed_installations(self) -> AsyncIterator[list[Credential | None]]:
         what = f"The App installations of {self._login}"
         path = f"{self._path}/installations"
         async for records in pages(self._client, path, what, member="installations"):
-            yield self._page([self._records.installation(record) for record in records])
+            yield [self._records.installation(record) for record in records]
 
     async def _tokens(self) -> AsyncGenerator[Item, None]:
-        async with aclosing(fan_out(self._listed(), self._token, self._workers)) as items:
+        async with aclosing(fan_out(self._listed_tokens(), self._token, self._workers)) as items:
             async for item in items:
                 yield item
 
-    async def _listed(self) -> AsyncIterator[list[Any]]:
+    async def _listed_tokens(self, params: Params | None = None) -> AsyncIterator[list[Any]]:
         what = f"The fine-grained tokens of {self._login}"
         path = f"{self._path}/personal-access-tokens"
-        async for records in pages(self._client, path, what, key="token_id"):
+        async for records in pages(self._client, path, what, params=params, key="token_id"):
             yield records
 
     async def _token(self, records: list[Any]) -> AsyncIterator[Item]:
@@ -113,12 +159,9 @@ class Listing:
         return names, count
 
     async def _authorizations(self) -> AsyncGenerator[Item, None]:
-        what = f"The single sign-on authorizations of {self._login}"
-        path = f"{self._path}/credential-authorizations"
-        listed = pages(self._client, path, what, key="credential_id", is_counted=True)
         try:
-            async for records in listed:
-                yield self._page([self._records.authorization(record) for record in records])
+            async for found in self._listed_authorizations():
+                yield self._page(found)
         except NotFound:
             # An organization without SAML has no such list. One that had credentials on it may
             # just as well hide it now, and then nothing is known to be gone.
@@ -128,6 +171,16 @@ class Listing:
                 f"{self._login} shows no single sign-on authorizations (404): without SAML "
                 "single sign-on, classic tokens and SSH keys of members cannot be listed"
             )
+
+    async def _listed_authorizations(
+        self, params: Params | None = None
+    ) -> AsyncIterator[list[Credential | None]]:
+        what = f"The single sign-on authorizations of {self._login}"
+        path = f"{self._path}/credential-authorizations"
+        async for records in pages(
+            self._client, path, what, params=params, key="credential_id", is_counted=True
+        ):
+            yield [self._records.authorization(record) for record in records]
 
     async def _deploy_keys(self) -> AsyncGenerator[Item, None]:
         found = each_of(

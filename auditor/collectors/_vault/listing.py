@@ -7,11 +7,19 @@ from functools import partial
 from typing import Any
 
 from auditor.client import Client, fan_out
+from auditor.collectors._again import picked
 from auditor.collectors._notebook import child, text
 from auditor.collectors._patience import Patience
 from auditor.collectors._vault.acl import Capabilities, merged, read_policy
 from auditor.collectors._vault.options import path_of
-from auditor.collectors._vault.records import Entity, Reading, Role, holder_type, policies_of
+from auditor.collectors._vault.records import (
+    Entity,
+    Reading,
+    Role,
+    digest,
+    holder_type,
+    policies_of,
+)
 from auditor.collectors.interface import Item, Page
 from auditor.errors import (
     AccessDenied,
@@ -75,6 +83,8 @@ class Listing:
             return
         kinds = {mount.strip("/"): text(about, "type") for mount, about in found.items()}
         self._mounts = {mount: kind for mount, kind in kinds.items() if kind is not None}
+        if not self._mounts:  # tokens themselves are such a method
+            self._without_mounts = UnexpectedResponse("Vault answered without any login method")
 
     async def tokens(self) -> AsyncGenerator[Item, None]:
         """Yield the service tokens."""
@@ -108,6 +118,31 @@ class Listing:
                 async for page in pages:
                     yield page
 
+    async def one_token(self, wanted: Credential) -> Credential | None:
+        """Return a token as it is now; None where it is gone. Raises `SourceError`."""
+        await self.learn_mounts()
+        accessors = await keys_of(self._client, self._path("auth/token/accessors"))
+        accessor = next((one for one in accessors if digest(one) == wanted.provider_id), None)
+        if accessor is None:
+            return None
+        found = [one async for one in self._token(accessor)]
+        if isinstance(self._refused, AccessDenied):
+            raise self._refused
+        return picked(found, wanted, self._reading)
+
+    async def one_secret_id(self, wanted: Credential) -> Credential | None:
+        """Return a secret id as it is now; None where it is gone. Raises `SourceError`."""
+        await self.learn_mounts()
+        if self._without_mounts is not None:
+            raise self._without_mounts
+        mount, name = wanted.tags["mount"], wanted.tags["role"]
+        if self._mounts.get(mount) != "approle":
+            return None
+        found: list[Credential] = []
+        async for page in self._secret_ids_of(mount, name, only=wanted.provider_id):
+            found += page.credentials
+        return picked(found, wanted, self._reading)
+
     async def _token(self, accessor: str) -> AsyncIterator[Credential]:
         path = self._path("auth/token/lookup-accessor")
         try:
@@ -130,7 +165,10 @@ class Listing:
             permissions=await self._permissions(policies_of(record)),
         )
 
-    async def _secret_ids_of(self, mount: str, name: str) -> AsyncIterator[Page]:
+    async def _secret_ids_of(
+        self, mount: str, name: str, only: str | None = None
+    ) -> AsyncIterator[Page]:
+        """Yield the secret ids of a role, or the one with the digest *only*."""
         try:
             base = self._path("auth", mount, "role", name)
             role = Role.of(mount, name, await data_of(self._client, base))
@@ -144,6 +182,8 @@ class Listing:
         permissions = await self._permissions(role.policies)
         found = []
         for accessor in accessors:
+            if only not in (None, digest(accessor)):
+                continue
             body = {"secret_id_accessor": accessor}
             path = f"{base}/secret-id-accessor/lookup"
             try:
