@@ -25,6 +25,7 @@ from auditor import plugs
 from auditor.collectors.interface import Collector, Context
 from auditor.delivery.interface import Channel
 from auditor.errors import ConfigError
+from auditor.findings.exception_review import SOON
 from auditor.findings.grace import Grace
 from auditor.findings.owners import OwnerRule
 from auditor.policy import PolicySettings
@@ -112,10 +113,16 @@ class KnownGap(Strict):
 
 
 class ExceptionSettings(Strict):
-    """Where exceptions are kept and how long one may last."""
+    """Where exceptions are kept, how long one may last, and when its end is announced."""
 
     path: Path
     max_days: int | None = Field(default=None, gt=0)
+    notice: Annotated[
+        timedelta,
+        BeforeValidator(parse_duration, json_schema_input_type=str),
+        Field(ge=timedelta(days=1), le=timedelta(days=366)),
+    ] = SOON
+    """How long before its last day."""
 
 
 def _as_exceptions(value: Any) -> Any:

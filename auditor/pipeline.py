@@ -12,7 +12,7 @@ import structlog
 from auditor import __version__
 from auditor.config import Config
 from auditor.errors import StoreError
-from auditor.findings.exception_review import announced
+from auditor.findings.exception_review import announced, lapsed
 from auditor.findings.priority import first_to_deal_with
 from auditor.findings.view import ReportView, RunInfo
 from auditor.line.collect import Collecting, collect
@@ -22,6 +22,7 @@ from auditor.line.hold import begin, while_held
 from auditor.line.judge import Judging
 from auditor.line.neighbours import Neighbourhood
 from auditor.line.outcome import Outcome, pack_outcome
+from auditor.line.past import StoredPast
 from auditor.line.publish import publish
 from auditor.line.ranked import RankedFindings
 from auditor.line.recall import recall
@@ -187,8 +188,10 @@ def _judge(run: _Run, judging: Judging, coverage: Sequence[Coverage]) -> ReportV
             judging.summary.build(coverage),
             judging.not_evaluable.build(),
             judging.compliance.build(),
-            announced(setting.exceptions, setting.now),
+            announced(setting.exceptions, setting.now, setting.notice),
             judging.resolution_times.mended(),
+            lapsed(setting.exceptions, setting.now),
+            tuple(channel.options.name for channel in setting.channels),
         )
         view = ReportView(
             run=info,
@@ -203,6 +206,8 @@ def _judge(run: _Run, judging: Judging, coverage: Sequence[Coverage]) -> ReportV
             ending_exceptions=outcome.ending_exceptions,
             coverage_worsened=worsened(run.store, run.id, coverage),
             heartbeats=silent,
+            ended_exceptions=outcome.ended_exceptions,
+            past=StoredPast(run.store, setting.config, info, coverage, setting.explainer),
         )
         for channel in setting.channels:
             book.enqueue(channel.options.name, channel.parcels(view))

@@ -13,7 +13,7 @@ from auditor.cli.screen import show_json, show_table
 from auditor.config import Config, load_config
 from auditor.errors import ConfigError, StoreError
 from auditor.findings.exception_file import append
-from auditor.findings.exception_review import Usage
+from auditor.findings.exception_review import SOON, Usage
 from auditor.findings.exception_review import check as review
 from auditor.findings.exceptions import PolicyException, PolicyExceptions
 from auditor.model import FindingStatus
@@ -57,8 +57,9 @@ def check(config_path: Path, *, as_json: bool) -> int:
     Use is counted on the newest judged run; before the first run only the file itself is checked.
     """
     config, now = load_config(config_path), utc_now()
-    known = _load(config)
-    remarks = review(known, now, _usage(config, known, now))
+    known, settings = _load(config), config.layout.exceptions
+    notice = SOON if settings is None else settings.notice
+    remarks = review(known, now, _usage(config, known, now), notice)
     if as_json:
         show_json(remarks)
     else:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, cached_property
 from typing import Any
 
@@ -10,9 +9,11 @@ import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auditor import wording
+from auditor.delivery._digest import Digest, Period
 from auditor.delivery._letter import Enclosure
-from auditor.delivery._news import Digest, is_opened
-from auditor.findings.view import ReportView
+from auditor.delivery._news import News
+from auditor.delivery._told import begun_at, is_opened
+from auditor.findings.view import Lapse, ReportView
 from auditor.model import Change, Coverage, Finding, Severity
 from auditor.resources import bundled
 
@@ -26,6 +27,11 @@ _VERDICTS = {
     Severity.LOW: "Open findings",
     Severity.INFORMATIONAL: "For your information",
 }
+_DIGESTS = {
+    Digest.DAILY: "Daily digest",
+    Digest.WEEKLY: "Weekly digest",
+    Digest.MONTHLY: "Monthly digest",
+}
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:[/?#][A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?")
 """Anything else is not worth a click: no other scheme, no credentials, nothing to escape."""
 _GAPS_SHOWN = 20
@@ -38,13 +44,15 @@ class Page:
     """One mail's content."""
 
     view: ReportView
-    news: Digest
+    news: News
     channel: str
     is_owner: bool
     """Whether it goes to one owner and is about that owner's credentials only."""
     enclosures: tuple[Enclosure, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know about the attachments."""
+    period: Period | None = None
+    """What it covers, where it is a digest."""
 
     @cached_property
     def verdict(self) -> str:
@@ -58,18 +66,56 @@ class Page:
         """The verdict and the counts that matter; no collected text."""
         news = self.news
         counts = ", ".join(f"{n:,} {severity}" for severity, n in news.by_severity.items())
-        changes = ", ".join(
-            f"{n:,} {word}" for n, word in ((news.opened, "new"), (news.fixed, "fixed")) if n
-        )
         parts = [counts or "no open findings"]
-        if changes:
-            parts.append(changes)
+        if self.changes:
+            parts.append(", ".join(self.changes))
         if news.baseline:
             parts.append("first look")
         if news.gaps:
             parts.append(f"{wording.count(len(news.gaps), 'gap')} in coverage")
-        start = f"Your credentials: {self.verdict}" if self.is_owner else self.verdict
+        if news.ending or news.ended:
+            total = len(news.ending) + len(news.ended)
+            parts.append(f"{wording.count(total, 'exception')} {self._exceptions_do}")
+        start = self.verdict
+        if self.is_owner:
+            start = f"Your credentials: {start}"
+        if self.period is not None:
+            start = f"{_DIGESTS[self.period.digest]}: {start}"
         return f"{start} ({'; '.join(parts)})"
+
+    @property
+    def changes(self) -> list[str]:
+        """What is new, fixed, and came and went, in words; nothing that did not happen."""
+        news = self.news
+        counted = (
+            (news.opened, "new"),
+            (news.fixed, "fixed"),
+            (news.passed, "opened and fixed in between"),
+        )
+        return [f"{number:,} {word}" for number, word in counted if number]
+
+    @property
+    def _exceptions_do(self) -> str:
+        if not self.news.ended:
+            return "about to end"
+        return "ending or ended" if self.news.ending else "ended"
+
+    @property
+    def span(self) -> str:
+        """What changes are told against: the last run, or the digest before."""
+        if self.period is None or self.period.since is None or self.period.between is None:
+            return "Since the last run"
+        runs = wording.count(self.period.between.runs, "run")
+        return f"Since the digest of {wording.day(self.period.since)} ({runs})"
+
+    @property
+    def standing(self) -> str:
+        """How many of the open findings a digest has told before; empty in other mails."""
+        news = self.news
+        if self.period is None or self.period.since is None:
+            return ""
+        known = news.open - news.opened - sum(news.baseline.values())
+        return f"{known:,} still open from before" if known else ""
 
     @cached_property
     def headline(self) -> str:
@@ -96,18 +142,21 @@ class Page:
             "news": news,
             "run": run,
             "worst": news.worst or ("gap" if news.gaps else "none"),
-            "first": [_entry(self.view, finding) for finding in news.first],
-            "new": [_entry(self.view, finding) for finding in news.new],
-            "mended": [_entry(self.view, finding) for finding in news.mended],
+            "first": [_entry(self, finding) for finding in news.first],
+            "new": [_entry(self, finding) for finding in news.new],
+            "mended": [_entry(self, finding) for finding in news.mended],
+            "passing": [_entry(self, finding) for finding in news.passing],
             "gaps": [_gap(entry) for entry in news.gaps[:_GAPS_SHOWN]],
             "worsened": [_gap(entry) for entry in news.worsened[:_GAPS_SHOWN]],
+            "lapses": [_lapse(one) for one in news.lapses[:_GAPS_SHOWN]],
+            "ended": news.ended[:_ENDING_SHOWN],
             "ending": self.view.ending_exceptions[:_ENDING_SHOWN],
             "finished": wording.instant(run.finished_at),
             "as_of": wording.instant(run.now) if run.is_as_of else "",
         }
 
 
-def _entry(view: ReportView, finding: Finding) -> dict[str, Any]:
+def _entry(page: Page, finding: Finding) -> dict[str, Any]:
     credential, state = finding.credential, finding.state
     return {
         "severity": str(state.severity),
@@ -122,16 +171,20 @@ def _entry(view: ReportView, finding: Finding) -> dict[str, Any]:
         "reasons": finding.risk.reasons[:_REASONS_SHOWN],
         "remedy": finding.remediation.summary,
         "url": credential.url if _LINK.fullmatch(credential.url or "") else "",
-        "since": _since(finding, view.run.now),
+        "since": _since(finding, page),
         "is_stale": state.stale_since is not None,
         "resolution": wording.label(str(state.resolution)) if state.resolution else "",
     }
 
 
-def _since(finding: Finding, now: datetime) -> str:
-    if is_opened(finding):
-        return "Came back" if finding.state.change is Change.REOPENED else "New"
-    return f"Known for {wording.duration(now - finding.state.first_seen_at)}"
+def _since(finding: Finding, page: Page) -> str:
+    state = finding.state
+    if page.period is not None and page.period.start is not None:
+        if begun_at(finding) > page.period.start.now:
+            return "New" if state.opened_at is None else "Came back"
+    elif is_opened(finding):
+        return "Came back" if state.change is Change.REOPENED else "New"
+    return f"Known for {wording.duration(page.view.run.now - state.first_seen_at)}"
 
 
 def _gap(entry: Coverage) -> dict[str, Any]:
@@ -141,6 +194,14 @@ def _gap(entry: Coverage) -> dict[str, Any]:
         "status": str(entry.status),
         "why": entry.error or wording.label(entry.reason or "not read whole"),
         "known": entry.known_gap or "",
+    }
+
+
+def _lapse(lapse: Lapse) -> dict[str, Any]:
+    return {
+        "source": lapse.source,
+        "organization": lapse.organization.name if lapse.organization else "",
+        "runs": lapse.runs,
     }
 
 

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from auditor.delivery._news import When, is_fixed, is_opened
+from auditor.delivery._digest import Period
+from auditor.delivery._news import When
+from auditor.delivery._told import Part, told
 from auditor.findings.news import Scope
 from auditor.findings.summary import SummaryBuilder
-from auditor.findings.view import ReportView
+from auditor.findings.view import Ended, ReportView
 from auditor.model import Coverage, Credential, Finding, FindingStatus, NotEvaluable, Severity
 
 
-def owners_with_news(view: ReportView, when: When, min_severity: Severity) -> list[str]:
+def owners_with_news(
+    view: ReportView, when: When, min_severity: Severity, period: Period | None = None
+) -> list[str]:
     """Return the owners, casefolded and sorted, of the findings that *when* speaks about.
 
     What could not be read is the business of those who run the auditor, not of the owners.
@@ -18,10 +22,10 @@ def owners_with_news(view: ReportView, when: When, min_severity: Severity) -> li
     return sorted(
         {
             finding.credential.owner.casefold()
-            for finding in view.findings()
+            for part, finding in told(view, period)
             if finding.credential.owner
             and finding.state.severity.rank >= min_severity.rank
-            and _concerns(finding, when)
+            and _concerns(part, when)
         }
     )
 
@@ -67,7 +71,21 @@ def owned_by(view: ReportView, owner: str) -> ReportView:
         trend=(),
         compliance=(),
         ending_exceptions=(),
+        ended_exceptions=(),
     )
+
+
+def owned_period(period: Period, view: ReportView, owner: str) -> Period:
+    """Return *period* reduced like *view*, which is `owned_by` *owner* already."""
+    period = period.within(view.coverage)
+    if period.between is None:
+        return period
+    turned, owner = period.between.turned, owner.casefold()
+
+    def theirs() -> Iterator[Ended]:
+        return (one for one in turned() if (one.finding.credential.owner or "").casefold() == owner)
+
+    return replace(period, between=replace(period.between, turned=theirs))
 
 
 def _scope(credential: Credential) -> Scope:
@@ -95,14 +113,13 @@ def _not_evaluable_for(entries: tuple[NotEvaluable, ...], uids: set[str]) -> Ite
             )
 
 
-def _concerns(finding: Finding, when: When) -> bool:
-    is_open = finding.state.status is FindingStatus.OPEN
+def _concerns(part: Part, when: When) -> bool:
     match when:
         case When.ALWAYS:
-            return is_open or is_fixed(finding)
+            return True
         case When.FINDINGS:
-            return is_open
+            return part.is_open
         case When.CHANGES:
-            return is_opened(finding) or is_fixed(finding)
+            return part.is_change
         case When.RESOLVED:
-            return is_fixed(finding)
+            return part.is_mended

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from auditor import wording
 from auditor.delivery._mailtext import Page
-from auditor.delivery._news import NewsOptions, digest, is_told
+from auditor.delivery._news import NewsOptions, is_told, news_of
 from auditor.delivery.interface import Channel, Parcel
 from auditor.errors import DeliveryError
 from auditor.findings.view import ReportView
@@ -43,7 +43,7 @@ class AppriseChannel(Channel):
 
     def render(self, view: ReportView, parcel: Parcel) -> bytes:  # noqa: ARG002 - one body for all
         """Return the message as JSON: ``title``, ``body`` and Apprise's ``type``."""
-        news = digest(view, self.options.min_severity)
+        news = news_of(view, self.options)
         page = Page(view, news, self.options.name, is_owner=False)
         lines = [plain(page.headline)]
         if news.first:
@@ -51,6 +51,9 @@ class AppriseChannel(Channel):
             lines += [f"{n}. {_line(finding)}" for n, finding in enumerate(news.first[:_FIRST], 1)]
         for entry in news.gaps[:_FIRST]:
             lines.append(f"Not read whole: {plain(entry.source)} ({entry.status})")
+        for verb, exceptions in (("ends", news.ending), ("ended", news.ended)):
+            for one in exceptions[:_FIRST]:
+                lines.append(f"Exception {verb} {one.note.expires}: {plain(one.covers)}")
         kind = "success" if not news.open and not news.gaps else "warning"
         if news.worst in (Severity.HIGH, Severity.CRITICAL):
             kind = "failure"

@@ -9,15 +9,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ByteSize, Field, model_validator
 
 from auditor.delivery import _mailtext
+from auditor.delivery._digest import Digest, Period, period_of
 from auditor.delivery._enclosures import enclose
 from auditor.delivery._letter import Letter, mailbox
 from auditor.delivery._net import is_loopback
-from auditor.delivery._news import Heartbeat, NewsOptions, digest, is_told
-from auditor.delivery._owners import owned_by, owners_with_news
+from auditor.delivery._news import Heartbeat, NewsOptions, is_told, news_of
+from auditor.delivery._owners import owned_by, owned_period, owners_with_news
 from auditor.delivery._smtp import Server, deliver
 from auditor.delivery.interface import Channel, Parcel
 from auditor.errors import DeliveryError
 from auditor.findings.view import ReportView, RunInfo
+from auditor.schedule.options import zone_named
 
 
 def _as_list(value: Any) -> Any:
@@ -59,6 +61,18 @@ class EmailOptions(NewsOptions):
     owner_domains: tuple[str, ...] = ()
     """The only domains owners are mailed at."""
     heartbeat: Heartbeat = timedelta(days=7)
+    digest: Digest | None = None
+    """One message a period instead of one a run, with its first run."""
+    timezone: str = "UTC"
+    """By whose calendar a period begins."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rests(cls, given: Any) -> Any:
+        """Let a digest without news be silent, unless somebody asks for a heartbeat."""
+        if isinstance(given, dict) and given.get("digest") and "heartbeat" not in given:
+            return given | {"heartbeat": None}
+        return given
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -70,6 +84,7 @@ class EmailOptions(NewsOptions):
             raise ValueError("give `to`, or `per_owner: true`, or both")
         if self.per_owner and not self.owner_domains:
             raise ValueError("per_owner needs owner_domains: the domains that may be mailed")
+        zone_named(self.timezone)
         return self
 
 
@@ -80,19 +95,26 @@ class EmailChannel(Channel):
     Options = EmailOptions
 
     def recipients(self, view: ReportView) -> list[str]:
-        """Return ``to`` where the run is news, and the owners for whom it is."""
+        """Return ``to`` where the run is news, and the owners for whom it is.
+
+        With a digest these are the recipients of the first run of a period.
+        """
         options: EmailOptions = self.options
+        period = self._period(view)
+        if options.digest is not None and period is None:
+            return []
         chosen: list[str] = []
-        if options.to and is_told(view, options):
+        if options.to and is_told(view, options, period):
             chosen = list(self._to())
         if options.per_owner:
-            owners = owners_with_news(view, options.when, options.min_severity)
+            owners = owners_with_news(view, options.when, options.min_severity, period)
             chosen += [owner for owner in owners if self._is_allowed(owner)]
         return list(dict.fromkeys(chosen))
 
     def render(self, view: ReportView, parcel: Parcel) -> bytes:
         """Return the message to one recipient; raises `DeliveryError` for one not configured."""
         options: EmailOptions = self.options
+        period = self._period(view)
         is_owner = parcel.recipient not in self._to()
         if is_owner:
             if not (options.per_owner and self._is_allowed(parcel.recipient)):
@@ -100,13 +122,14 @@ class EmailChannel(Channel):
                     f"{parcel.recipient} is no recipient of {options.name} any more", retry=False
                 )
             view = owned_by(view, parcel.recipient)
-        news = digest(view, options.min_severity)
+            period = period and owned_period(period, view, parcel.recipient)
+        news = news_of(view, options, period)
         names = list(options.attach)
         room = int(options.size_limit) - _mailtext.RESERVED
         enclosed = enclose(view, names, [self.documents(name) for name in names], room)
         notes = [one.note for one in enclosed if one.note]
         files = tuple(one.enclosure for one in enclosed if one.enclosure is not None)
-        page = _mailtext.Page(view, news, options.name, is_owner, files, tuple(notes))
+        page = _mailtext.Page(view, news, options.name, is_owner, files, tuple(notes), period)
         sender = mailbox(self.resolve(options.sender))
         return Letter(
             sender=sender,
@@ -143,6 +166,13 @@ class EmailChannel(Channel):
         """Return the Message-ID header: the fixed identity at the sender's domain."""
         sender = mailbox(self.resolve(self.options.sender))
         return f"<{super().message_id(run, recipient)}@{sender.domain}>"
+
+    def _period(self, view: ReportView) -> Period | None:
+        """Return what the digest of this run covers; None without one."""
+        options: EmailOptions = self.options
+        if options.digest is None:
+            return None
+        return period_of(view, options.name, options.digest, zone_named(options.timezone))
 
     def _to(self) -> Iterator[str]:
         return (mailbox(self.resolve(address)).addr_spec for address in self.options.to)

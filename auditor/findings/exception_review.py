@@ -14,7 +14,9 @@ from auditor.model import Credential
 from auditor.policy.match import Patterns
 
 SOON = timedelta(days=14)
-"""How long before its last day an exception is announced as ending."""
+"""How long before its last day an exception is announced as ending, unless configured."""
+LATELY = timedelta(days=92)
+"""How long an exception that ended is remembered for those who are told once a month."""
 BROAD_SHARE = 0.25
 BROAD_FROM = 20
 """An exception is over-broad where it covers that share of at least so many violations."""
@@ -63,12 +65,20 @@ class Usage:
             self.shared.update((one, other) for other in holding[position + 1 :])
 
 
-def check(exceptions: PolicyExceptions, now: datetime, usage: Usage | None = None) -> list[Remark]:
-    """Return what is wrong, in file order; without *usage* only what the file alone shows."""
+def check(
+    exceptions: PolicyExceptions,
+    now: datetime,
+    usage: Usage | None = None,
+    notice: timedelta = SOON,
+) -> list[Remark]:
+    """Return what is wrong, in file order; without *usage* only what the file alone shows.
+
+    *notice* is how long before its last day an exception counts as ending.
+    """
     remarks = [
         (index, Remark(fault=fault, place=exceptions.places[index], message=message))
         for index, entry in enumerate(exceptions.entries)
-        for fault, message in _alone(entry, now)
+        for fault, message in _alone(entry, now, notice)
     ]
     found = _by_usage(usage) if usage is not None else _by_text(exceptions, now)
     remarks += [
@@ -87,12 +97,22 @@ def ending(
     return sorted(found, key=lambda one: one.expires)
 
 
-def announced(exceptions: PolicyExceptions, now: datetime) -> tuple[EndingException, ...]:
+def announced(
+    exceptions: PolicyExceptions, now: datetime, within: timedelta = SOON
+) -> tuple[EndingException, ...]:
     """Return the same as reports and mails say it."""
-    return tuple(
-        EndingException(covers=_in_words(entry), note=entry.note)
-        for entry in ending(exceptions, now)
-    )
+    return tuple(map(_announcement, ending(exceptions, now, within)))
+
+
+def lapsed(exceptions: PolicyExceptions, now: datetime) -> tuple[EndingException, ...]:
+    """Return the exceptions that ended lately, the latest first, as mails say it."""
+    today = now.astimezone(UTC).date()
+    found = [one for one in exceptions.entries if today - LATELY <= one.expires < today]
+    return tuple(map(_announcement, sorted(found, key=lambda one: one.expires, reverse=True)))
+
+
+def _announcement(entry: PolicyException) -> EndingException:
+    return EndingException(covers=_in_words(entry), note=entry.note)
 
 
 def _in_words(entry: PolicyException) -> str:
@@ -100,7 +120,7 @@ def _in_words(entry: PolicyException) -> str:
     return ", ".join(f"{name} {wording.fact(value)}" for name, value in patterns.items())
 
 
-def _alone(entry: PolicyException, now: datetime) -> Iterator[tuple[Fault, str]]:
+def _alone(entry: PolicyException, now: datetime, notice: timedelta) -> Iterator[tuple[Fault, str]]:
     today = now.astimezone(UTC).date()
     if entry.expires < today:
         ago = wording.count((today - entry.expires).days, "day")
@@ -108,7 +128,7 @@ def _alone(entry: PolicyException, now: datetime) -> Iterator[tuple[Fault, str]]
             Fault.EXPIRED,
             f"expired {ago} ago; what it covered is open again. Mend it, or take the entry out",
         )
-    elif entry.expires <= today + SOON:
+    elif entry.expires <= today + notice:
         left = (entry.expires - today).days
         when = "today" if not left else f"in {wording.count(left, 'day')}"
         yield Fault.ENDING, f"ends {when}; mend what it covers, or have it approved again"

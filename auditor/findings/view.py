@@ -7,10 +7,12 @@ that a format can stream them and none holds them all.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from msgspec import Struct
 
 from auditor.findings.compliance import FrameworkRow
+from auditor.findings.news import Scope
 from auditor.model import (
     Change,
     Coverage,
@@ -18,6 +20,7 @@ from auditor.model import (
     ExceptionNote,
     Finding,
     NotEvaluable,
+    Organization,
     Resolution,
     RunStatus,
     Severity,
@@ -106,6 +109,61 @@ History = Callable[[Sequence[str]], Mapping[str, Sequence[HistoryEvent]]]
 """Finding ids → their events, oldest first; asked for a few hundred ids at a time."""
 
 
+class PastRun(Struct, frozen=True, kw_only=True):
+    """An earlier run that a channel was offered."""
+
+    id: int
+    started_at: datetime
+    now: datetime
+    ending_exceptions: tuple[EndingException, ...] = ()
+    """What it announced."""
+
+
+class Ended(Struct, frozen=True):
+    """A finding that changed between two runs, as it was left before the later one."""
+
+    finding: Finding
+    was_live: bool
+    """Whether it was open or suppressed at the earlier run."""
+
+
+class Lapse(Struct, frozen=True, kw_only=True):
+    """An organization that some of the runs in between did not read whole."""
+
+    source: str
+    organization: Organization | None
+    runs: int
+    """How many they are."""
+    is_news: bool
+    """Whether it had been read whole up to the earlier run, and nobody expected the gap."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """What happened after an earlier run, the findings of this one aside."""
+
+    runs: int
+    """How many runs were judged, this one included."""
+    turned: Callable[[], Iterator[Ended]]
+    """Findings that changed in the runs in between."""
+    first_whole: Mapping[Scope, datetime]
+    """Organizations first read whole since then → ``now`` of that run."""
+    worsened: tuple[Coverage, ...]
+    """Entries of this run's ``coverage`` that were read less well than up to the earlier run."""
+    lapses: tuple[Lapse, ...]
+    """Gaps of the runs in between, where this one has none."""
+
+
+class Past(Protocol):
+    """What the runs before this one have left, looked up when somebody asks."""
+
+    def offered(self, channel: str) -> Iterator[PastRun]:
+        """Yield the judged runs that *channel* was offered before this one, the newest first."""
+
+    def since(self, run: PastRun) -> Between:
+        """Return what happened after *run*."""
+
+
 @dataclass(frozen=True)
 class ReportView:
     """Everything a report of one run can show."""
@@ -129,3 +187,7 @@ class ReportView:
     """Entries of ``coverage`` that were read less well than in the run before."""
     heartbeats: frozenset[str] = frozenset()
     """Channels that have been silent for so long that they speak even without news."""
+    ended_exceptions: tuple[EndingException, ...] = ()
+    """Exceptions of the file that ended lately, the latest first."""
+    past: Past | None = None
+    """None where nobody asked for it."""

@@ -18,7 +18,7 @@ def told_coverage(store: Store, run_id: int, config: Config, now: datetime) -> t
     whole = store.earlier(run_id).whole
     read = [
         replace(part, is_baseline=True)
-        if part.status is CoverageStatus.COMPLETE and (part.provider, _place(part)[1]) not in whole
+        if part.status is CoverageStatus.COMPLETE and (part.provider, place(part)[1]) not in whole
         else part
         for part in store.coverage(run_id)
     ]
@@ -33,11 +33,12 @@ def worsened(store: Store, run_id: int, coverage: Iterable[Coverage]) -> tuple[C
         for part in coverage
         if part.is_gap
         and part.known_gap is None
-        and _DEPTH[part.status] < _DEPTH.get(before.get(_place(part), part.status), 0)
+        and _DEPTH[part.status] < _DEPTH.get(before.get(place(part), part.status), 0)
     )
 
 
-def _place(part: Coverage) -> tuple[str, str]:
+def place(part: Coverage) -> tuple[str, str]:
+    """Return source and organization id, ``""`` for a source that names none."""
     return part.source, part.organization.id if part.organization else ""
 
 
@@ -45,14 +46,14 @@ def complete_coverage(
     read: Iterable[Coverage], config: Config, now: datetime
 ) -> tuple[Coverage, ...]:
     """Add the sources that were not selected, name known gaps, and sort."""
-    marked = [_mark(coverage, config.layout.known_gaps, now) for coverage in read]
+    marked = [mark_known(coverage, config.layout.known_gaps, now) for coverage in read]
     seen = {coverage.source for coverage in marked}
     marked += [
         Coverage(source=source.name, provider=source.provider, status=CoverageStatus.NOT_SELECTED)
         for source in config.sources
         if source.name not in seen
     ]
-    return tuple(sorted(marked, key=_place))
+    return tuple(sorted(marked, key=place))
 
 
 def counts_as_incomplete(coverage: Iterable[Coverage]) -> bool:
@@ -60,7 +61,8 @@ def counts_as_incomplete(coverage: Iterable[Coverage]) -> bool:
     return any(part.is_gap and part.known_gap is None for part in coverage)
 
 
-def _mark(coverage: Coverage, gaps: Sequence[KnownGap], now: datetime) -> Coverage:
+def mark_known(coverage: Coverage, gaps: Sequence[KnownGap], now: datetime) -> Coverage:
+    """Return *coverage* with the reason for which its gap is known, if it is."""
     if not coverage.is_gap:
         return coverage
     organization = coverage.organization.id if coverage.organization else None

@@ -21,6 +21,9 @@ class Outcome(Struct, frozen=True):
     ending_exceptions: tuple[EndingException, ...] = ()
     mended: tuple[Mended, ...] = ()
     """The findings mended in the run, by how long that took."""
+    ended_exceptions: tuple[EndingException, ...] = ()
+    channels: tuple[str, ...] | None = None
+    """The channels that were offered the run; None where that was not kept: all of them."""
 
 
 def pack_outcome(outcome: Outcome) -> bytes:
@@ -31,3 +34,16 @@ def pack_outcome(outcome: Outcome) -> bytes:
 def unpack_outcome(packed: bytes) -> Outcome:
     """Undo `pack_outcome`."""
     return msgspec.json.decode(zlib.decompress(packed), type=Outcome)
+
+
+class Told(Struct, frozen=True):
+    """The few facts of an `Outcome` by which later runs know what was told."""
+
+    info: RunInfo
+    channels: tuple[str, ...] | None = None
+    ending_exceptions: tuple[EndingException, ...] = ()
+
+
+def unpack_told(packed: bytes) -> Told:
+    """Read no more of an outcome than that; a run may have thousands of counts."""
+    return msgspec.json.decode(zlib.decompress(packed), type=Told)

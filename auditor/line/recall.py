@@ -15,6 +15,7 @@ from auditor.line.coverage import told_coverage, worsened
 from auditor.line.judge import is_shown
 from auditor.line.neighbours import Neighbourhood
 from auditor.line.outcome import Outcome, unpack_outcome
+from auditor.line.past import StoredPast
 from auditor.line.ranked import RankedFindings
 from auditor.line.trend import history_from, trend_until
 from auditor.store import RunRecord, Store
@@ -70,4 +71,6 @@ def recall(store: Store, config: Config, run: str) -> Iterator[ReportView]:
             compliance=outcome.compliance,
             ending_exceptions=outcome.ending_exceptions,
             coverage_worsened=worsened(store, record.id, coverage),
+            ended_exceptions=outcome.ended_exceptions,
+            past=StoredPast(store, config, outcome.info, coverage, explainer),
         )

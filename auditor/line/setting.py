@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from auditor.config import Config, SourceConfig
 from auditor.delivery.interface import Channel
 from auditor.findings.directory import Directory
+from auditor.findings.exception_review import SOON
 from auditor.findings.exceptions import PolicyExceptions
 from auditor.findings.grace import Grace, with_grace
 from auditor.findings.owners import assign_owner
@@ -60,6 +61,8 @@ class Setting:
     """Who takes over from whom; switched-off policies are known, but have no say."""
     explainer: Explainer
     exceptions: PolicyExceptions
+    notice: timedelta
+    """How long before its last day an exception is announced as ending."""
     grace: Grace | None
     classify: Callable[[Credential], Credential]
     formats: tuple[ReportFormat, ...]
@@ -120,6 +123,7 @@ def prepare(config: Config, order: Order, clock_now: datetime) -> Setting:
         in_force=PoliciesInForce(policies.policies, known),
         explainer=Explainer(policies, known),
         exceptions=exceptions(config),
+        notice=SOON if layout.exceptions is None else layout.exceptions.notice,
         grace=layout.grace,
         classify=classifier(config),
         formats=tuple(formats),

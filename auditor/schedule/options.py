@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -128,7 +128,7 @@ class ScheduleOptions(BaseModel):
         return Plan(
             name=self.name,
             rule=self._rule(),
-            zone=_zone(self.timezone),
+            zone=zone_named(self.timezone),
             jitter=self.jitter,
             blackouts=tuple(window.compiled() for window in self.blackouts),
         )
@@ -141,7 +141,9 @@ class ScheduleOptions(BaseModel):
         return parse(self.cron or "")
 
 
-def _zone(name: str) -> ZoneInfo:
+@cache
+def zone_named(name: str) -> ZoneInfo:
+    """Return the time zone called *name*; raises ValueError."""
     # Asking for the list first keeps a name such as ../../etc/passwd away from the file system.
     if name not in available_timezones():
         raise ValueError(f"there is no time zone {name!r}; use a name such as Europe/Berlin or UTC")

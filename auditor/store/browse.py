@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from auditor.model import Credential, FindingState
+from auditor.store import past
 from auditor.store.database import Database
 from auditor.store.history import state_at
 from auditor.store.records import RunRecord, run_record
@@ -168,6 +169,24 @@ class Browse:
             Turned(mark, None if before is None else _decode_state(before), _decode_state(body))
             for mark, _finding, body, before in rows
         ]
+
+    def turns(self, start: int, run_id: int) -> Iterator[past.Turn]:
+        """Yield the findings that changed after run *start* and before run *run_id*."""
+        with self._database.read() as connection:
+            yield from past.turns(connection, start, run_id)
+
+    def count_judged(self, start: int, run_id: int) -> int:
+        """Return how many runs after *start* and before *run_id* were judged."""
+        statement = select(func.count()).where(
+            _run.id > start, _run.id < run_id, _run.judged.is_not(None)
+        )
+        with self._database.read() as connection:
+            return connection.scalar(statement) or 0
+
+    def readings(self, start: int, run_id: int) -> list[past.Reading]:
+        """Return how everything was read after run *start* and before run *run_id*."""
+        with self._database.read() as connection:
+            return past.readings(connection, start, run_id)
 
 
 def _present(connection: Connection, judged: Judged, numbers: list[int]) -> dict[str, Credential]:

@@ -202,12 +202,12 @@ def findings_at(connection: Connection, run_id: int) -> Iterator[tuple[FindingSt
                 if seen_at is not None:
                     force_setattr(finding, "last_seen_at", instant(seen_at))
             found.append((owner, finding))
-        owners = _owners(state, {owner for owner, _finding in found})
+        known = owners(state, {owner for owner, _finding in found})
         for owner, finding in found:
-            yield finding, owners[owner]
+            yield finding, known[owner]
 
 
-def _owners(state: State, numbers: set[int]) -> dict[int, Credential]:
+def owners(state: State, numbers: set[int]) -> dict[int, Credential]:
     """Return the credentials with these numbers as of *state*, the gone ones as seen last."""
     if not numbers:
         return {}
