@@ -11,6 +11,14 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.fakes.github_shapes import (
+    installation,
+    organization,
+    organization_in_full,
+    repository,
+    repository_in_full,
+    user,
+)
 from tests.fakes.http import LoopbackServer, Reply, Request
 
 Record = dict[str, Any]
@@ -64,7 +72,7 @@ class FakeGithub:
     def add_token(self, login: str, number: int, **fields: Any) -> Record:
         record = {
             "id": number,
-            "owner": {"login": "mona", "id": 101, "type": "User", "site_admin": False},
+            "owner": user("mona", 101),
             "repository_selection": "all",
             "repositories_url": f"https://api.github.com/organizations/1/x/{number}/repositories",
             "permissions": {"organization": {"members": "read"}, "repository": {"issues": "write"}},
@@ -118,20 +126,14 @@ class FakeGithub:
         return record
 
     def add_installation(self, login: str, number: int, **fields: Any) -> Record:
-        record = {
-            "id": number,
-            "app_id": 700 + number,
-            "app_slug": f"app-{number}",
-            "client_id": f"Iv1.{number}",
+        stated: Record = {
             "permissions": {"contents": "write", "metadata": "read"},
             "events": ["push"],
             "repository_selection": "selected",
-            "created_at": "2022-01-10T15:53:42Z",
-            "updated_at": "2022-01-10T15:53:42Z",
-            "suspended_at": None,
             "access_tokens_url": f"https://api.github.com/{SECRET}",
-            **fields,
         }
+        account = user(login, self.organizations[login], "Organization")
+        record = installation(account, number, **stated | fields)
         self.installations[login].append(record)
         return record
 
@@ -160,7 +162,9 @@ class FakeGithub:
     def _route(self, request: Request, parts: list[str], sender: int) -> Reply:  # noqa: PLR0911
         match parts:
             case ["user", "orgs"]:
-                found = [{"login": k, "id": v} for k, v in self.organizations.items()]
+                found = [
+                    organization(login, number) for login, number in self.organizations.items()
+                ]
                 return self._paged(request, found)
             case ["orgs", login, *rest] if self._sees(sender, login):
                 return self._organization(request, login, rest, sender)
@@ -168,7 +172,7 @@ class FakeGithub:
                 if name not in self.repositories[login]:
                     return _error(404)
                 if not rest:
-                    return Reply(200, {"id": 1, "name": name})
+                    return Reply(200, repository_in_full(login, name))
                 keys = self.keys.get(f"{login}/{name}", [])
                 if len(rest) == 1:
                     return self._paged(request, keys)
@@ -181,7 +185,7 @@ class FakeGithub:
     ) -> Reply:
         match rest:
             case []:
-                return Reply(200, {"login": login, "id": self.organizations[login]})
+                return Reply(200, organization_in_full(login, self.organizations[login]))
             case ["personal-access-tokens"] if sender:
                 wanted = request.query.get("token_id[]")
                 tokens = self.tokens[login]
@@ -190,7 +194,9 @@ class FakeGithub:
                 return self._paged(request, tokens)
             case ["personal-access-tokens", grant, "repositories"] if sender:
                 names = self.token_repositories.get(int(grant), [])
-                rows = [{"id": i, "full_name": name} for i, name in enumerate(names)]
+                rows = [
+                    repository(login, name.rpartition("/")[2], i) for i, name in enumerate(names)
+                ]
                 return self._paged(request, rows)
             case ["credential-authorizations"]:
                 found = self.authorizations[login]
@@ -202,24 +208,23 @@ class FakeGithub:
             case ["installations"]:
                 return self._paged(request, self.installations[login], member="installations")
             case ["repos"]:
-                rows = [{"id": i, "name": n} for i, n in enumerate(self.repositories[login])]
+                names = self.repositories[login]
+                rows = [repository(login, name, i) for i, name in enumerate(names)]
                 return self._paged(request, rows)
         return _error(404)
 
     def _own(self) -> list[Record]:
-        rows: list[Record] = [
-            {
-                "id": 40 + number,
-                "target_type": "Organization",
-                "account": {"login": login, "id": number, "type": "Organization"},
-                "permissions": {"members": "write", "administration": "read", "metadata": "read"},
-                "repository_selection": "selected" if login in self.selected else "all",
-                "suspended_at": "2026-01-01T00:00:00Z" if login in self.suspended else None,
-            }
+        rows = [
+            installation(
+                user(login, number, "Organization"),
+                40 + number,
+                permissions={"members": "write", "administration": "read", "metadata": "read"},
+                repository_selection="selected" if login in self.selected else "all",
+                suspended_at="2026-01-01T00:00:00Z" if login in self.suspended else None,
+            )
             for login, number in self.organizations.items()
         ]
-        person = {"login": "mona", "id": 101, "type": "User"}
-        return [*rows, {"id": 39, "target_type": "User", "account": person, "permissions": {}}]
+        return [*rows, installation(user("mona", 101), 39)]
 
     def _issue(self, request: Request, parts: list[str]) -> Reply:
         match parts:

@@ -66,7 +66,7 @@ async def pages(
     """Yield the records of each page, without those whose *key* came before.
 
     *member* names the list inside an object. *is_counted*: where no next link is given, the next
-    page is asked for as long as full ones come back.
+    page is asked for until one brings nothing new, as a short page need not be the last.
     """
     last: Answer | None = None
     seen: set[str | int] = set()
@@ -82,14 +82,14 @@ async def pages(
         else:
             last = await client.get_link(cursor, last)
         number += 1
-        records = _records(last, member)
+        records = _fresh(_records(last, member), key, seen)
         link = next_link(last)
-        if link is None and is_counted and len(records) >= PAGE:
+        if link is None and is_counted and records:
             link = f"page {number}"
         return Batch(records, link is not None, link)
 
     async for records in walk(fetch, what):
-        yield _fresh(records, key, seen)
+        yield records
 
 
 def _records(answer: Answer, member: str | None) -> list[Any]:
