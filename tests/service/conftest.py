@@ -30,6 +30,8 @@ class Service:
     def __init__(self, root: Path, url: str) -> None:
         self.root = root
         self.url = url
+        self.parameters = ""
+        """What the daemons' address of the database ends with."""
         self.extra = ""
         self.every = "1d"
         self.timing = f"tick: 1s, lease: {LEASE}s"
@@ -38,7 +40,7 @@ class Service:
     def write_config(self) -> Path:
         path = self.root / "config.yaml"
         path.write_text(
-            f'database: {{url: "{self.url}"}}\n'
+            f'database: {{url: "{self.url}{self.parameters}"}}\n'
             "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'}]\n"
             "reports: {directory: reports, formats: [json]}\n"
             f"schedules: [{{name: often, every: {self.every}}}]\n"
