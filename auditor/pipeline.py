@@ -207,6 +207,7 @@ def _judge(run: _Run, judging: Judging, coverage: Sequence[Coverage]) -> ReportV
             coverage_worsened=worsened(run.store, run.id, coverage),
             heartbeats=silent,
             ended_exceptions=outcome.ended_exceptions,
+            certainties=setting.explainer.certainties,
             past=StoredPast(run.store, setting.config, info, coverage, setting.explainer),
         )
         for channel in setting.channels:

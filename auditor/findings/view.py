@@ -5,7 +5,7 @@ that a format can stream them and none holds them all.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -109,6 +109,10 @@ History = Callable[[Sequence[str]], Mapping[str, Sequence[HistoryEvent]]]
 """Finding ids → their events, oldest first; asked for a few hundred ids at a time."""
 
 
+Certainties = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Policy id → framework → control → ``high``, ``medium`` or ``low``."""
+
+
 class PastRun(Struct, frozen=True, kw_only=True):
     """An earlier run that a channel was offered."""
 
@@ -189,5 +193,7 @@ class ReportView:
     """Channels that have been silent for so long that they speak even without news."""
     ended_exceptions: tuple[EndingException, ...] = ()
     """Exceptions of the file that ended lately, the latest first."""
+    certainties: Certainties = field(default_factory=dict)
+    """How certainly the policies of the run map to the controls that its findings name."""
     past: Past | None = None
     """None where nobody asked for it."""

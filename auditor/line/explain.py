@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from auditor.findings.risk import assess
+from auditor.findings.view import Certainties
 from auditor.model import Credential, Finding, FindingState, Remediation
 from auditor.policy import ALONE, Explanation, Neighbours, Policy, PolicySet
 
@@ -27,6 +28,17 @@ class Explainer:
     def policies(self) -> PolicySet:
         """The active policies."""
         return self._policies
+
+    @property
+    def certainties(self) -> Certainties:
+        """How certain each policy's controls are, of active and of other policies."""
+        return {
+            policy.id: {
+                framework: {control.id: control.certainty for control in controls}
+                for framework, controls in policy.controls.items()
+            }
+            for policy in self._known.values()
+        }
 
     def finding(
         self, credential: Credential, state: FindingState, neighbours: Neighbours = ALONE

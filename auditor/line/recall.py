@@ -72,5 +72,6 @@ def recall(store: Store, config: Config, run: str) -> Iterator[ReportView]:
             ending_exceptions=outcome.ending_exceptions,
             coverage_worsened=worsened(store, record.id, coverage),
             ended_exceptions=outcome.ended_exceptions,
+            certainties=explainer.certainties,
             past=StoredPast(store, config, outcome.info, coverage, explainer),
         )

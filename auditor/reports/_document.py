@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from auditor.findings.view import RunInfo, Summary
+from auditor.findings.view import Certainties, RunInfo, Summary
 from auditor.model import (
     Certainty,
     Change,
@@ -167,6 +167,8 @@ class FindingEntry(Struct, frozen=True, kw_only=True):
     remediation: Remediation
     controls: dict[str, tuple[str, ...]]
     exception: ExceptionNote | None
+    control_certainty: dict[str, dict[str, str]] = {}
+    """``controls`` again, each with how certainly the policy maps to it; since 1.1."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -218,9 +220,10 @@ def summary_entry(summary: Summary) -> SummaryEntry:
     return SummaryEntry(**{name: getattr(summary, name) for name in SummaryEntry.__struct_fields__})
 
 
-def finding_entry(finding: Finding) -> FindingEntry:
+def finding_entry(finding: Finding, certainties: Certainties) -> FindingEntry:
     """Return the report's shape of *finding*."""
     state = finding.state
+    certainty = certainties.get(state.policy_id, {})
     return FindingEntry(
         id=state.id,
         policy_id=state.policy_id,
@@ -244,6 +247,14 @@ def finding_entry(finding: Finding) -> FindingEntry:
         remediation=finding.remediation,
         controls=dict(finding.controls),
         exception=state.exception,
+        control_certainty={
+            framework: {
+                control: certainty[framework][control]
+                for control in controls
+                if control in certainty.get(framework, {})
+            }
+            for framework, controls in finding.controls.items()
+        },
     )
 
 

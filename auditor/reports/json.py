@@ -27,7 +27,7 @@ __all__ = [
     "schema",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Major.minor: a minor step adds fields, a major step breaks readers."""
 
 _encode = msgspec.json.Encoder().encode
@@ -48,7 +48,9 @@ class JsonReport(ReportFormat):
         out.write(b',\n"coverage":' + _line(coverage))
         out.write(b',\n"summary":' + _line(summary_entry(view.summary)))
         out.write(b',\n"findings":[')
-        _write_all(out, (_line(finding_entry(finding)) for finding in view.findings()))
+        certainties = view.certainties
+        found = (_line(finding_entry(finding, certainties)) for finding in view.findings())
+        _write_all(out, found)
         out.write(b'],\n"not_evaluable":[')
         _write_all(out, map(_line, view.not_evaluable))
         ending = ending_entries(view.ending_exceptions)

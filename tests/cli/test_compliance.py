@@ -56,3 +56,13 @@ def test_the_page_names_every_count():
     for name in ControlRow.__struct_fields__:
         if name not in ("id", "title", "policies"):
             assert f"| `{name}` |" in text
+
+
+def test_findings_and_the_report_tell_the_certainty_of_every_control(run, home):
+    listed = json.loads(run("findings", "list", "-c", home / "config.yaml", "--json").out)
+    report = json.loads(next((home / "reports").glob("report-*.json")).read_text())
+    for finding in (*listed, *report["findings"]):
+        certainty = finding["control_certainty"]
+        assert {name: list(known) for name, known in certainty.items()} == finding["controls"]
+        words = {word for known in certainty.values() for word in known.values()}
+        assert words <= {"high", "medium", "low"}

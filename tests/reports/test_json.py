@@ -83,6 +83,20 @@ def test_the_keys_are_the_promised_ones(render: Render) -> None:
     assert "raw" not in first["credential"]
 
 
+def test_a_finding_says_how_certainly_its_controls_are_mapped(render: Render) -> None:
+    found = _parsed(render("json", full_view()))["findings"]
+
+    dormant = next(one for one in found if one["policy_id"] == "dormant-credential")
+    assert dormant["control_certainty"] == {
+        "cis-aws-5.0": {"1.11": "high"},
+        "nist-800-53-r5": {"AC-2(3)": "high", "IA-5(1)": "medium"},
+        "owasp-nhi-2025": {"NHI1": "medium"},
+    }
+    unknown = next(one for one in found if one["policy_id"] == "never-used-credential")
+    assert unknown["control_certainty"].keys() == unknown["controls"].keys()
+    assert not any(unknown["control_certainty"].values())
+
+
 def test_every_field_of_a_credential_but_the_raw_record_is_reported(render: Render) -> None:
     subject = credential(1, raw={"secretish": "canary"})
 

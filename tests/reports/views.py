@@ -69,6 +69,14 @@ CONTROLS = {
     "nist-800-53-r5": ("AC-2(3)", "IA-5(1)"),
     "owasp-nhi-2025": ("NHI1",),
 }
+CERTAINTIES = {
+    policy: {
+        "cis-aws-5.0": {"1.11": "high"},
+        "nist-800-53-r5": {"AC-2(3)": "high", "IA-5(1)": "medium", "AC-6": "low"},
+        "owasp-nhi-2025": {"NHI1": "medium"},
+    }
+    for policy in ("dormant-credential", "dormant-privileged-credential", "stale-credential")
+}
 
 
 def credential(number: int = 1, **changes: Any) -> Credential:
@@ -331,6 +339,7 @@ def view(
         not_evaluable=NOT_EVALUABLE,
         findings=lambda: iter(found),
         credentials=lambda: iter(inventory),
+        certainties=CERTAINTIES,
     )
     return replace(made, **changes)
 
