@@ -125,8 +125,8 @@ class Frame:
         # One decoding pass over a spliced document is twice as fast as building a second value.
         credential = _decode_credential(b"%b%b,%b" % (self._head, _encode(uid), body[1:]))
         # A file source holds credentials of many providers; the uid tells whose each one is.
-        prefix = uid[: uid.index(":")]
-        if prefix != self._provider:
+        prefix, colon, _ = uid.partition(":")
+        if prefix != self._provider and colon:
             force_setattr(credential, "provider", decode_uid_part(prefix))
         force_setattr(credential, "organization", self.organization)
         force_setattr(credential, "observed_at", observed_at)

@@ -238,6 +238,14 @@ def test_no_hostile_name_costs_a_credential(
     assert len(kept.uid.encode()) <= 1000
 
 
+def test_an_identity_that_names_no_provider_leaves_the_one_stated(
+    line: Line, store: Store, credential: Build, now: datetime
+) -> None:
+    odd = replace(credential("k1"), uid="42")
+    (kept,) = store.credentials(line.run(now, [odd]))
+    assert (kept.uid, kept.provider) == ("42", odd.provider)
+
+
 def test_the_newest_raw_record_is_kept_and_no_older_one(
     line: Line, store: Store, credential: Build, at: At
 ) -> None:

@@ -149,7 +149,7 @@ def from_json(source: bytes, head: Head, session: Session) -> Credential | None:
 def _build(record: Record, head: Head, session: Session) -> Credential:
     if not (record.uid and record.name and record.provider and record.type):
         raise _Unusual
-    if len(record.uid) > LONGEST_ID:
+    if len(record.uid) > LONGEST_ID or not record.uid.startswith(record.provider + ":"):
         raise _Unusual
     stated = _organization.get(record.organization)
     if stated is not None and len(stated.id) > LONGEST_ID:

@@ -25,6 +25,7 @@ from auditor.model import (
     Privilege,
     Status,
     credential_uid,
+    decode_uid_part,
 )
 
 
@@ -54,8 +55,8 @@ def read(
         yield Problem(
             "malformed_record",
             line,
-            f"this record is lost: {reason}; every credential needs a `uid`, or an `id` that is "
-            "unique in its organization",
+            f"this record is lost: {reason}; every credential needs a `uid` "
+            "(provider:tenant:kind:id), or an `id` that is unique in its organization",
             organization,
         )
         return
@@ -113,8 +114,12 @@ def _identity(facts: Facts, organization: Organization, head: Head) -> tuple[str
         kind = facts.text("kind") or "credential"
         return credential_uid(provider, organization.id, kind, own_id), provider, own_id
     prefix, separator, _ = uid.partition(":")
-    provider = provider or head.provider or (prefix if separator and prefix else "file")
-    return uid, provider, uid.rsplit(":", 1)[-1]
+    if not (separator and prefix):
+        return None
+    told = decode_uid_part(prefix)
+    if provider not in (None, told):
+        facts.problem("provider", f"is not the one that the uid begins with; read as {told}")
+    return uid, told, decode_uid_part(uid.rsplit(":", 1)[-1])
 
 
 def _build(

@@ -350,7 +350,7 @@ def test_a_record_without_identity_is_lost_alone(read, record) -> None:
     (gap,) = outcome.gaps
     assert gap.reason == "malformed_record"
     assert "e.ndjson, line 2: this record is lost" in gap.message
-    assert "`uid`, or an `id`" in gap.message
+    assert "or an `id`" in gap.message
 
 
 def test_a_line_that_is_not_json_is_lost_alone(read, record) -> None:
@@ -399,3 +399,23 @@ def test_a_uid_that_no_database_could_index_is_refused(read, record) -> None:
     outcome = read(lines(record("x" * 2000), record("2")), name="export.ndjson")
     assert [c.name for c in outcome.credentials] == ["2"]
     assert "this record is lost" in outcome.messages
+
+
+@pytest.mark.parametrize("uid", ["1", ":tenant:key:1", 1, "x" * 20])
+def test_a_uid_of_another_shape_is_refused(read, record, uid) -> None:
+    outcome = read(lines(record("1") | {"uid": uid}, record("2")), name="export.ndjson")
+    assert [c.name for c in outcome.credentials] == ["2"]
+    assert "line 1: this record is lost: no usable uid" in outcome.messages
+    assert "(provider:tenant:kind:id)" in outcome.messages
+
+
+def test_a_uid_beats_the_provider_beside_it_and_the_contradiction_is_told(read, record) -> None:
+    outcome = read(lines(record("1", uid="aws:o:key:1", provider="acme")), name="e.ndjson")
+    assert outcome.only.provider == "aws"
+    assert "provider is not the one that the uid begins with; read as aws" in outcome.messages
+
+
+def test_a_provider_whose_name_is_encoded_in_the_uid_is_no_contradiction(read, record) -> None:
+    outcome = read(lines(record("1", uid="a%3Ab:o:key:1", provider="a:b")), name="e.ndjson")
+    assert outcome.only.provider == "a:b"
+    assert outcome.gaps == []
