@@ -7,6 +7,7 @@ source or channel opens (`auditor.secrets`).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -31,11 +32,17 @@ from auditor.findings.owners import OwnerRule
 from auditor.policy import PolicySettings
 from auditor.reports.interface import ReportFormat
 from auditor.schedule import ScheduleOptions
-from auditor.secrets import has_reference, is_secret_field, resolve, resolve_all
+from auditor.secrets import (
+    has_reference,
+    is_secret_field,
+    resolve,
+    resolve_all,
+    resolve_url,
+)
 from auditor.serving import WebSettings
 from auditor.times import parse_duration
 from auditor.validation import KeyPath
-from auditor.yamlfile import Document, load
+from auditor.yamlfile import Document, load, parse
 
 T = TypeVar("T")
 
@@ -53,7 +60,10 @@ class Database(Strict):
     """Where snapshots and findings are kept."""
 
     url: str = "sqlite:///auditor.db"
-    """``sqlite:///path`` (relative to the file) or ``postgresql+psycopg://…``."""
+    """``sqlite:///path`` (relative to the file) or ``postgresql+psycopg://…``.
+
+    References may stand in it; those that are a part of it are percent-encoded.
+    """
 
 
 def _as_duration(value: Any) -> Any:
@@ -256,7 +266,6 @@ class Config:
     path: Path
     document: Document
     layout: Layout
-    database_url: str
     sources: tuple[SourceConfig, ...]
     deliveries: tuple[ChannelConfig, ...]
 
@@ -264,6 +273,12 @@ class Config:
     def directory(self) -> Path:
         """The folder where relative paths start."""
         return self.path.parent
+
+    @cached_property
+    def database_url(self) -> str:
+        """Where the store is, references resolved; raises `ConfigError`."""
+        url = resolve_url(self.layout.database.url, self.directory, "database.url")
+        return _anchor(url, self.directory)
 
     @property
     def is_on_sqlite(self) -> bool:
@@ -294,9 +309,12 @@ class Config:
         return tuple(s for s in self.sources if not wanted or s.name in wanted)
 
 
-def load_config(path: Path) -> Config:
-    """Read and check the configuration; raises `ConfigError`."""
-    document = load(path)
+def load_config(path: Path, text: str | None = None) -> Config:
+    """Read and check the configuration; raises `ConfigError`.
+
+    With *text* that is taken for what the file says.
+    """
+    document = load(path) if text is None else parse(text, str(path))
     layout = document.validate(Layout)
     sources = tuple(_source(document, ("sources", i)) for i in range(len(layout.sources)))
     deliveries = tuple(_channel(document, ("deliveries", i)) for i in range(len(layout.deliveries)))
@@ -308,7 +326,6 @@ def load_config(path: Path) -> Config:
         path=path.resolve(),
         document=document,
         layout=layout,
-        database_url=_anchor(layout.database.url, path.resolve().parent),
         sources=sources,
         deliveries=deliveries,
     )

@@ -9,6 +9,7 @@ import re
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -65,6 +66,19 @@ def resolve(text: str, directory: Path, where: str = "", field: str = "") -> str
     if is_secret_field(field):
         register_secret(resolved)
     return resolved
+
+
+def resolve_url(url: str, directory: Path, where: str) -> str:
+    """Return *url* with its references resolved; raises `ConfigError`.
+
+    What stands for a part of it, such as the password, is percent-encoded: any character may be in
+    there. One reference alone stands for a whole URL and is taken as it is.
+    """
+    if _REFERENCE.fullmatch(url):
+        return resolve(url, directory, where, "password")
+    return _REFERENCE.sub(
+        lambda match: quote(_lookup(match.group(1), directory, where, "password"), safe=""), url
+    )
 
 
 def _lookup(reference: str, directory: Path, where: str, field: str) -> str:

@@ -3,9 +3,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from sqlalchemy import make_url
 
 from auditor.config import load_config
 from auditor.errors import ConfigError
+from auditor.log import redact
 
 MINIMAL = """\
 sources:
@@ -34,6 +36,29 @@ def test_a_minimal_file_has_defaults_for_everything_else(write, tmp_path):
     assert ["exports"] == [source.name for source in config.sources]
     assert "cis-45-90" == config.layout.policies.preset
     assert () == config.warnings
+
+
+def test_a_password_in_the_database_url_is_looked_up_and_encoded(write, tmp_path, monkeypatch):
+    (tmp_path / "password").write_text("a@b/c:d%e\n")
+    (tmp_path / "password").chmod(0o600)
+    url = "postgresql+psycopg://auditor:${file:password}@database/auditor"
+    config = load_config(write(f'database: {{url: "{url}"}}\n' + MINIMAL))
+
+    assert make_url(config.database_url).password == "a@b/c:d%e"
+    assert make_url(config.database_url).host == "database"
+    assert redact("server said a@b/c:d%e") == "server said [redacted]"
+
+    monkeypatch.setenv("WHERE", "sqlite:///elsewhere.db")
+    config = load_config(write('database: {url: "${env:WHERE}"}\n' + MINIMAL))
+    assert config.database_url == f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert config.is_on_sqlite
+
+
+def test_a_missing_part_of_the_database_url_is_named_once_it_is_needed(write):
+    path = write('database: {url: "postgresql://${env:NOT_SET}@host/name"}\n' + MINIMAL)
+
+    with pytest.raises(ConfigError, match=r"NOT_SET is not set \(in database.url\)"):
+        load_config(path).database_url  # noqa: B018 - the lookup is what fails
 
 
 def test_as_of_becomes_utc(write):

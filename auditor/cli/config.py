@@ -36,6 +36,7 @@ def check(config_path: Path) -> None:
     classifier(loaded)
     for entry in (*loaded.sources, *loaded.deliveries):
         entry.options()
+    _ = loaded.database_url  # its references, too
     if loaded.layout.web is not None:
         loaded.layout.web.secret(loaded.directory)
     for warning in loaded.warnings:
