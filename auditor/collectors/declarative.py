@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import httpx
 
 from auditor.client import Client, Dialect, Sign, Wait, origin_of
+from auditor.collectors._declarative.again import Again
 from auditor.collectors._declarative.asking import Listing
 from auditor.collectors._declarative.loading import json_schema, load_description
 from auditor.collectors._declarative.login import login
@@ -28,7 +29,7 @@ from auditor.collectors._declarative.trial import Trial
 from auditor.collectors._declarative.trial import attempt as _attempt
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
-from auditor.model import Organization
+from auditor.model import Credential, Organization
 
 __all__ = ["Declarative", "Trial", "attempt", "described", "description_schema"]
 
@@ -80,6 +81,18 @@ class Declarative(Collector):
         async with aclosing(reading.items()) as items:
             async for item in items:
                 yield item
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one credential again by the call that its step names; None where it is gone."""
+        reading = self._reading(credential.organization)
+        again = Again(
+            self._client,
+            reading.steps,
+            reading.mapper,
+            reading.variables,
+            self.description.title,
+        )
+        return await again.read(credential)
 
     async def check(self) -> list[Access]:
         """Ask for the first page of every list that needs no other one."""

@@ -54,6 +54,8 @@ class Subject:
     missing_use_is_never: bool = False
     """Whether the provider documents that it leaves the time out where there was no use."""
     dialect: Dialect = TOLD
+    can_retrieve: bool = False
+    """Whether its description names calls that read one credential."""
 
 
 def _serve_described(name: str) -> AbstractContextManager[LoopbackServer]:
@@ -104,6 +106,7 @@ def _subject(name: str) -> Subject:
         token_path=next((one.path for one in exchanges if one is not None), None),
         is_paged=any(not isinstance(style, Single) for style in styles),
         has_links=any(isinstance(style, LinkHeader | NextUrl) for style in styles),
+        can_retrieve=any(step.retrieve for step in description.steps),
         dialect=Dialect(
             tuple(Sign(sign.status, sign.header, sign.equals) for sign in limit.signs),
             tuple(Wait(wait.header, wait.unit, wait.pattern) for wait in limit.waits),

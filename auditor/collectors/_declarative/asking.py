@@ -1,6 +1,6 @@
 """One list of a provider: its requests, its pages, and whether it was answered as promised."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import msgspec
@@ -69,9 +69,9 @@ class Listing:
         step = self._step
         path = path_text(step.path, self._variables)
         params = {**filled(step.params, self._variables), **ask.params}
-        sent = {name: _as_param(value) for name, value in params.items()}
+        sent = as_params(params)
         if step.method == "GET":
-            return await self._client.get(path, sent or None)
+            return await self._client.get(path, sent)
         if step.graphql is not None:
             variables = {
                 **filled(step.graphql.variables, self._variables),
@@ -80,7 +80,7 @@ class Listing:
             body: Any = {"query": step.graphql.query, "variables": variables}
         else:
             body = {**filled(step.json_body, self._variables), **ask.body}
-        return await self._client.post(path, json=body, params=sent or None)
+        return await self._client.post(path, json=body, params=sent)
 
     def _check(self, answer: Answer, document: Any) -> None:
         if self._step.graphql is not None and select(document, "errors") not in (MISSING, None, []):
@@ -128,6 +128,11 @@ class Listing:
             near = (item for item in beside if select(item, join.key) == wanted)
             found[f"@{name}"] = next(near, {})
         return found
+
+
+def as_params(params: Mapping[str, Any]) -> dict[str, str | int | list[str]] | None:
+    """Return *params* as a query; None for none at all."""
+    return {name: _as_param(value) for name, value in params.items()} or None
 
 
 def _as_param(value: Any) -> str | int | list[str]:

@@ -62,9 +62,26 @@ class _Check:
         for name, join in step.join.items():
             self._known((*place, "join", name, "step"), join.step, set(self._steps), "step")
         above = set(self._above(step))
-        self._variables(place, options | _ALWAYS | above)
+        for key in self._document.at(place):
+            if key != "retrieve":
+                self._variables((*place, key), options | _ALWAYS | above)
+        self._retrieve((*place, "retrieve"), step, options)
         self._records((*place, "credentials"), above | set(step.join) | {"outer"})
         self._records((*place, "join"), above | {"outer"})
+
+    def _retrieve(self, place: KeyPath, step: Step, options: set[str]) -> None:
+        if step.retrieve is None:
+            return
+        spec = step.credentials
+        if spec is None or len(spec.id) != 1 or spec.id[0].startswith("@"):
+            raise self._document.fail(
+                place, "reads one credential, so the step needs credentials with an id of their own"
+            )
+        self._variables(place, options | _ALWAYS | {"id", "principal", "tags"})
+        for name in variables_in(step.retrieve.path):
+            head, _, rest = name.partition(".")
+            if (head == "principal" and rest != "id") or (head == "tags" and rest not in spec.tags):
+                raise self._document.fail((*place, "path"), f"${{{name}}} leads nowhere")
 
     def _above(self, step: Step) -> Iterator[str]:
         while step.each is not None:

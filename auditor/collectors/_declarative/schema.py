@@ -142,6 +142,17 @@ class GraphQL(Part):
     variables: dict[str, Any] = {}
 
 
+class Retrieve(Part):
+    """The GET that reads one credential of a step by itself."""
+
+    path: str
+    """``${id}`` is the credential's own; ``${tags.NAME}`` and ``${principal.id}`` are known of it
+    as well."""
+    params: dict[str, str | int | bool] = {}
+    record: Path | None = None
+    """Where the credential stands in the answer; without it the answer is the credential."""
+
+
 class Step(Part):
     """One list of the provider."""
 
@@ -173,6 +184,7 @@ class Step(Part):
     needs: str = ""
     """The right it takes, in the provider's words."""
     credentials: CredentialSpec | None = None
+    retrieve: Retrieve | None = None
 
     @property
     def method(self) -> Literal["GET", "POST"]:
