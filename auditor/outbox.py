@@ -8,11 +8,11 @@ remembers identities sees it once.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -144,7 +144,8 @@ async def deliver_due(
     is not configured here waits for a process that knows it. *run_id* restricts the pass to one
     run.
     """
-    messages = [m for m in outbox.due(now()) if run_id is None or m.run_id == run_id]
+    due = await asyncio.to_thread(outbox.due, now())
+    messages = [m for m in due if run_id is None or m.run_id == run_id]
     known = sorted((m for m in messages if m.channel in channels), key=_by_channel)
     for channel in sorted({m.channel for m in messages} - channels.keys()):
         log.warning("delivery.waiting", channel=channel, reason="the channel is not configured")
@@ -162,10 +163,14 @@ def _by_channel(message: Message) -> str:
 
 @dataclass(frozen=True)
 class _Worker:
+    """Asks the store and renders in threads, so that the loop stays awake whatever that takes."""
+
     outbox: Outbox
     view_for_run: Callable[[int], ReportView]
     now: Callable[[], datetime]
     rng: random.Random
+    rendering: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """A view is read by one at a time."""
 
     async def turn(self, channel: Channel, messages: Iterable[Message]) -> list[Delivery]:
         """Attempt the messages of one channel in their order."""
@@ -175,7 +180,7 @@ class _Worker:
             if in_a_row >= _IN_A_ROW:
                 break
             now = self.now()
-            if not self.outbox.claim(message.id, now, now + LEASE):
+            if not await asyncio.to_thread(self.outbox.claim, message.id, now, now + LEASE):
                 continue
             delivery = await self._attempt(channel, message)
             in_a_row = 0 if delivery.state in ("sent", "dead") else in_a_row + 1
@@ -187,22 +192,23 @@ class _Worker:
         try:
             await self._send(channel, message)
         except DeliveryError as error:
-            return self._failed(message, error, facts)
+            return await self._failed(message, error, facts)
         except AuditorError as error:
-            return self._failed(message, DeliveryError(str(error)), facts)
+            return await self._failed(message, DeliveryError(str(error)), facts)
         except Exception as error:  # the boundary of a channel: the others go on
             log.exception("delivery.broken", **facts)
             wrapped = DeliveryError(
                 f"{message.channel} failed unexpectedly ({type(error).__name__})"
             )
-            return self._failed(message, wrapped, facts)
-        self.outbox.sent(message.id, self.now())
+            return await self._failed(message, wrapped, facts)
+        await _record(self.outbox.sent, message.id, self.now())
         log.info("delivery.sent", **facts)
         return Delivery(message, "sent")
 
     async def _send(self, channel: Channel, message: Message) -> None:
         parcel = Parcel(message.recipient, message.message_id, message.created_at)
-        body = channel.render(self.view_for_run(message.run_id), parcel)
+        async with self.rendering:
+            body = await asyncio.to_thread(self._render, channel, message.run_id, parcel)
         try:
             async with asyncio.timeout(LEASE.total_seconds() * 0.8):
                 await channel.send(body, parcel)
@@ -213,15 +219,27 @@ class _Worker:
                 in_doubt=True,
             ) from error
 
-    def _failed(self, message: Message, error: DeliveryError, facts: dict[str, object]) -> Delivery:
+    def _render(self, channel: Channel, run_id: int, parcel: Parcel) -> bytes:
+        return channel.render(self.view_for_run(run_id), parcel)
+
+    async def _failed(
+        self, message: Message, error: DeliveryError, facts: dict[str, object]
+    ) -> Delivery:
         said = redact(str(error))
         now, was_in_doubt = self.now(), message.state == "unknown"
         again = next_attempt(message.attempts + 1, error, now, self.rng, was_in_doubt=was_in_doubt)
         if again is None:
-            self.outbox.dead(message.id, error=said)
+            await _record(self.outbox.dead, message.id, error=said)
             log.error("delivery.abandoned", error=said, **facts)
             return Delivery(message, "dead", said)
         in_doubt = error.in_doubt or was_in_doubt
-        self.outbox.failed(message.id, error=said, next_attempt_at=again, in_doubt=in_doubt)
+        await _record(
+            self.outbox.failed, message.id, error=said, next_attempt_at=again, in_doubt=in_doubt
+        )
         log.warning("delivery.failed", error=said, next_attempt_at=again.isoformat(), **facts)
         return Delivery(message, "unknown" if in_doubt else "pending", said, again)
+
+
+async def _record(call: Callable[..., None], *arguments: Any, **more: Any) -> None:
+    """Record what has happened; who is cancelled meanwhile does not undo it."""
+    await asyncio.shield(asyncio.to_thread(call, *arguments, **more))

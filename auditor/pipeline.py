@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +95,12 @@ async def audit(
     """Walk the line once; raises `ConfigError` before anything is read, `StoreError` later."""
     setting = prepare(config, order, clock())
     started_at = clock()
-    with Store.open(config.database_url) as store, RankedFindings() as ranked:
-        begun = begin(store, setting, started_at)
+    # The loop never waits for the database: probes, signals and the watchdog are answered on it.
+    with (
+        await asyncio.to_thread(Store.open, config.database_url) as store,
+        RankedFindings() as ranked,
+    ):
+        begun = await asyncio.to_thread(begin, store, setting, started_at)
         setting = replace(setting, now=begun.now)
         run = _Run(begun.hold, begun.started_at, store, setting, ranked, clock, progress)
         walk = _hand_over_again if begun.is_judged else _walk
@@ -103,7 +108,7 @@ async def audit(
             try:
                 return await while_held(store, begun.hold, walk(run))
             except BaseException as error:
-                _note_end(run, error)
+                await asyncio.to_thread(_note_end, run, error)
                 raise
 
 
@@ -118,7 +123,9 @@ async def _walk(run: _Run) -> Result:
         progress=run.progress,
     )
     await collect(step, setting.sources, setting.now_for)
-    coverage = told_coverage(run.store, run.id, setting.config, setting.now)
+    coverage = await asyncio.to_thread(
+        told_coverage, run.store, run.id, setting.config, setting.now
+    )
     neighbourhood = Neighbourhood(
         run.store,
         run.id,
@@ -142,7 +149,9 @@ async def _hand_over(run: _Run, view: ReportView, new_by_severity: Counter[str])
     is_incomplete = bool(failed) or counts_as_incomplete(view.coverage)
     if failed and view.run.status is RunStatus.COMPLETE:
         finished_at = view.run.finished_at
-        run.store.finish_run(run.id, status=RunStatus.INCOMPLETE, finished_at=finished_at)
+        await asyncio.to_thread(
+            run.store.finish_run, run.id, status=RunStatus.INCOMPLETE, finished_at=finished_at
+        )
     return Result(
         view=view,
         first=tuple(first_to_deal_with(view.findings(), FIRST)),
@@ -155,13 +164,19 @@ async def _hand_over(run: _Run, view: ReportView, new_by_severity: Counter[str])
 
 async def _hand_over_again(run: _Run) -> Result:
     """Do what a process that was cut short after judging had left to do: the same reports."""
-    with recall(run.store, run.setting.config, str(run.id)) as view:
-        opened = Counter(
-            finding.state.severity.value
-            for finding in view.findings()
-            if finding.state.change is Change.OPENED and finding.state.status is FindingStatus.OPEN
-        )
+    with ExitStack() as stack:
+        view, opened = await asyncio.to_thread(_recalled, run, stack)
         return await _hand_over(run, view, opened)
+
+
+def _recalled(run: _Run, stack: ExitStack) -> tuple[ReportView, Counter[str]]:
+    view = stack.enter_context(recall(run.store, run.setting.config, str(run.id)))
+    opened = Counter(
+        finding.state.severity.value
+        for finding in view.findings()
+        if finding.state.change is Change.OPENED and finding.state.status is FindingStatus.OPEN
+    )
+    return view, opened
 
 
 def _judge(run: _Run, judging: Judging, coverage: Sequence[Coverage]) -> ReportView:
