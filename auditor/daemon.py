@@ -117,7 +117,8 @@ class Daemon:
             misfire_grace_time=None,
         )
         watchdog = asyncio.create_task(keep_watchdog())
-        with signals(self._stop, self._reload_soon) as received:
+        last = self._grace.total_seconds() + 2 * _UNWIND
+        with signals(self._stop, self._reload_soon, end_after=last) as received:
             scheduler.start()
             log.info("daemon.started", schedules=[one.name for one in self._work.schedules])
             notify("READY=1")
@@ -128,7 +129,7 @@ class Daemon:
                 scheduler.shutdown(wait=False)
                 await self._drain()
                 watchdog.cancel()
-                self._resign()
+                await self._resign()
             log.info("daemon.stopped")
         return 130 if received == [signal.SIGINT] else 0
 
@@ -147,7 +148,7 @@ class Daemon:
             await self._work_off()
             return True
         finally:
-            self._resign()
+            await self._resign()
 
     async def tick(self) -> None:
         """Start what is due, and one pass over the outbox unless the last one still goes on."""
@@ -179,10 +180,10 @@ class Daemon:
                     task.cancel()
         return leads
 
-    def _resign(self) -> None:
+    async def _resign(self) -> None:
         self._is_leader = False
         with suppress(StoreError):  # then the lease runs out by itself
-            self._leadership.release()
+            await asyncio.to_thread(self._leadership.release)
 
     def _reload_soon(self) -> None:
         if self._reloading is None or self._reloading.done():

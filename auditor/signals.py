@@ -3,37 +3,57 @@
 import asyncio
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[list[signal.Signals]]:
+def signals(
+    stop: asyncio.Event, reload: Callable[[], None], *, end_after: float
+) -> Iterator[list[signal.Signals]]:
     """Set *stop* at the first SIGTERM or SIGINT, end the process at the second.
 
-    SIGHUP calls *reload* in the loop. Yields the signals received that end the process.
+    It ends *end_after* seconds after the first one, too, whatever it still waits for, such as a
+    database that does not answer. SIGHUP calls *reload* in the loop. Yields the signals received
+    that end the process.
 
     These are handlers of the interpreter, not of the event loop, so that the second signal works
     even while the loop is busy. Whatever was not committed then is as if it had never been.
     """
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
+    told = threading.Event()
 
     def end(number: int, _frame: FrameType | None) -> None:
         received.append(signal.Signals(number))
         if len(received) > 1:
-            os.write(2, b"auditor: stopped at once by a second signal\n")
-            os._exit(128 + number)
+            _leave(number, "by a second signal")
+        told.set()
         loop.call_soon_threadsafe(stop.set)
+
+    def end_late() -> None:
+        told.wait()
+        if received:
+            time.sleep(end_after)
+            _leave(received[0], "by the end of its time")
 
     def again(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(reload)
 
     handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: again}
+    threading.Thread(target=end_late, name="last resort", daemon=True).start()
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        told.set()
+
+
+def _leave(number: int, why: str) -> None:
+    os.write(2, f"auditor: stopped at once {why}\n".encode())
+    os._exit(128 + number)

@@ -602,3 +602,10 @@ def test_a_second_signal_stops_at_once_even_in_the_middle_of_busy_work(work, pro
         process.wait(0.5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 128 + signal.SIGTERM
+
+
+def test_what_cannot_be_cancelled_does_not_keep_the_process_for_ever(program: Program):
+    process = program("import time; await asyncio.to_thread(time.sleep, 120)", grace=0.3)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("cancelled\n", 128 + signal.SIGTERM)

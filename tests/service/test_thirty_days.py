@@ -72,7 +72,7 @@ class Month:
 
     def restart(self) -> None:
         """End the daemon and start one as a new process would: nothing is known but the store."""
-        self.daemon._resign()
+        self.daemon._leadership.release()
         self.daemon = self._start()
 
     def _start(self) -> Daemon:
