@@ -30,8 +30,10 @@ class Service:
     def __init__(self, root: Path, url: str) -> None:
         self.root = root
         self.url = url
+        self.address = url
+        """Where daemons find the database, if not where the test does."""
         self.parameters = ""
-        """What the daemons' address of the database ends with."""
+        """What their address of it ends with."""
         self.extra = ""
         self.every = "1d"
         self.timing = f"tick: 1s, lease: {LEASE}s"
@@ -40,7 +42,7 @@ class Service:
     def write_config(self) -> Path:
         path = self.root / "config.yaml"
         path.write_text(
-            f'database: {{url: "{self.url}{self.parameters}"}}\n'
+            f'database: {{url: "{self.address}{self.parameters}"}}\n'
             "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'}]\n"
             "reports: {directory: reports, formats: [json]}\n"
             f"schedules: [{{name: often, every: {self.every}}}]\n"
