@@ -202,7 +202,7 @@ def _described(path: Path, _changed: int) -> type[Declarative]:
             "least_privileges": description.least_privileges,
             "last_use": description.last_use,
             "limits": description.limits,
-            "verified": f"{description.verified.against}, {description.verified.checked}",
+            "verified": description.verified.said,
         },
     )
 

@@ -1,90 +1,29 @@
-"""Vendors' own clients read our fakes, page by page and strictly, and see what we see.
+"""Clients that are not ours read the fakes, page by page and strictly, and see what we see.
 
-They are witnesses of paging, field names, types and time formats: none of it is ours.
+They are witnesses of paging, field names, types and time formats: none of it is ours. One that is
+not installed fails when it is imported.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from importlib.metadata import version
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anthropic import Anthropic
-from cloudflare import Cloudflare
-from openai import OpenAI
 
+from auditor import plugs
+from auditor.collectors.declarative import Declarative
 from auditor.collectors.interface import Context
 from auditor.model import Credential
+from tests.collectors.declarative.witnesses import WITNESSES
 from tests.collectors.reading import read_all
 from tests.collectors.subjects import DESCRIBED
 
 SUBJECTS = {subject.name: subject for subject in DESCRIBED}
-Seen = dict[str, tuple[str | None, datetime | None, datetime | None, datetime | None]]
-"""By id: name, creation, last use, expiry."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-def openai_sees(url: str) -> Seen:
-    with OpenAI(
-        base_url=f"{url}/v1",
-        api_key="unused",
-        admin_api_key="sk-admin-of-the-auditor",
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as client:
-        organization = client.admin.organization
-        keys: list[Any] = [
-            key
-            for project in organization.projects.list()
-            for key in organization.projects.api_keys.list(project.id)
-        ]
-        keys += organization.admin_api_keys.list()
-    return {
-        key.id: (
-            key.name,
-            epoch(key.created_at),
-            epoch(key.last_used_at),
-            epoch(getattr(key, "expires_at", None)),
-        )
-        for key in keys
-    }
-
-
-def epoch(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def anthropic_sees(url: str) -> Seen:
-    with Anthropic(base_url=url, api_key="sk-ant-of-the-auditor", max_retries=0) as client:
-        keys: list[Any] = list(client.beta.organization.api_keys.list())
-    return {key.id: (key.name, key.created_at, None, key.expires_at) for key in keys}
-
-
-def cloudflare_sees(url: str) -> Seen:
-    with Cloudflare(
-        base_url=f"{url}/client/v4",
-        api_token="cf-of-the-auditor",
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as client:
-        tokens: list[Any] = [
-            token
-            for account in client.accounts.list()
-            for token in client.accounts.tokens.list(account_id=account.id)
-        ]
-    return {
-        token.id: (token.name, token.issued_on, token.last_used_on, token.expires_on)
-        for token in tokens
-    }
-
-
-WITNESSES: dict[str, Callable[[str], Seen]] = {
-    "openai": openai_sees,
-    "anthropic": anthropic_sees,
-    "cloudflare": cloudflare_sees,
-}
 
 
 @contextmanager
@@ -94,9 +33,10 @@ def serving(name: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", WITNESSES)
-async def test_the_vendors_own_client_sees_the_same(name, now, tmp_path: Path):
+async def test_a_client_that_is_not_ours_sees_the_same(name, now, tmp_path: Path):
     with serving(name) as server:
         theirs = WITNESSES[name](server.url)
+        theirs = await theirs if isawaitable(theirs) else theirs
         collector = SUBJECTS[name].open(server, Context(now=now, directory=tmp_path, resolve=str))
         reads = await read_all(collector)
         await collector.aclose()
@@ -112,3 +52,15 @@ async def test_the_vendors_own_client_sees_the_same(name, now, tmp_path: Path):
 
     ours = {c.provider_id: facts(c) for one in reads.values() for c in one.credentials.values()}
     assert theirs == ours
+
+
+def test_the_descriptions_name_the_witnesses_there_are():
+    described = {
+        one.name: plugs.find("auditor.collectors", one.name, Declarative) for one in DESCRIBED
+    }
+    named = {name: one.description.verified.witness for name, one in described.items()}
+
+    assert set(WITNESSES) == {name for name, witness in named.items() if witness}
+    for name in WITNESSES:
+        assert version(str(named[name]))
+        assert f"{named[name]} on PyPI reads our fake alike" in described[name].verified
