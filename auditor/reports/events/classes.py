@@ -1,5 +1,7 @@
 """What each of the three OCSF classes says about a finding beyond what they share."""
 
+from functools import lru_cache
+
 from auditor.model import Finding, Severity
 from auditor.reports.events.lifecycle import CREATE, RISK_LEVELS, SEVERITIES, Lifecycle
 from auditor.reports.events.parts import Json, compact, json_data, keyed, present, text
@@ -17,8 +19,14 @@ ABOUT_PERMISSIONS = "over-permissioned"
 
 
 def controls(finding: Finding) -> list[Json]:
-    """Return the controls a finding maps to, as OCSF keys with values."""
-    return present(keyed(name, ids) for name, ids in sorted(finding.controls.items()))
+    """Return the controls a finding maps to, as OCSF keys with values; not to be changed."""
+    return list(_keys(tuple(sorted(finding.controls.items()))))
+
+
+@lru_cache(maxsize=512)
+def _keys(controls: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[Json, ...]:
+    """Findings of one policy have the same controls, and there are many of them."""
+    return tuple(present(keyed(name, ids) for name, ids in controls))
 
 
 def iam_analysis(finding: Finding, stands: Lifecycle) -> Json:  # noqa: ARG001 - one signature

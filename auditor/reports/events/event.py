@@ -18,9 +18,7 @@ from auditor.reports.events.parts import (
     Json,
     compact,
     https,
-    keyed,
     millis,
-    present,
     stable_id,
     text,
     times,
@@ -184,10 +182,6 @@ def _analytic(finding: Finding) -> Json:
         state_id=1,
         state="Active",
     )
-
-
-def _controls(finding: Finding) -> list[Json]:
-    return present(keyed(name, ids) for name, ids in sorted(finding.controls.items()))
 
 
 def _traits(finding: Finding) -> list[Json]:

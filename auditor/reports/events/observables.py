@@ -16,21 +16,22 @@ _OBSERVABLES = (
     ("user.uid", 31, "User Object: uid"),
 )
 """Attribute, OCSF's number and caption of what it is; a credential id itself is none of them."""
+_PLACES = tuple((tuple(one[0].split(".")), *one) for one in _OBSERVABLES)
 
 
 def observables(found: Json) -> list[Json]:
     """Return what the event says at the paths that OCSF 1.6.0 counts as observable."""
     entries = []
-    for path, type_id, caption in _OBSERVABLES:
-        value = _at(found, path)
+    for names, path, type_id, caption in _PLACES:
+        value = _at(found, names)
         if value is not None:
             entries.append({"name": path, "type_id": type_id, "type": caption, "value": value})
     return entries
 
 
-def _at(found: Json, path: str) -> str | None:
+def _at(found: Json, names: tuple[str, ...]) -> str | None:
     here: object = found
-    for name in path.split("."):
+    for name in names:
         if isinstance(here, list):
             here = here[0]
         here = here.get(name) if isinstance(here, dict) else None

@@ -22,6 +22,7 @@ _HTTPS = re.compile(
     r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?(?:[/?#]\S*)?"
 )
 _MAX_PORT = 65535
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def text(value: str | None) -> str | None:
@@ -32,9 +33,9 @@ def text(value: str | None) -> str | None:
 def compact(**attributes: Any) -> Json:
     """Return the attributes that say something: no None, empty text, list or object."""
     return {
-        name.removesuffix("_"): value
+        name if name[-1] != "_" else name[:-1]: value
         for name, value in attributes.items()
-        if value is not None and value not in ("", [], {})
+        if value or value == 0  # false and zero say something
     }
 
 
@@ -50,17 +51,25 @@ def times(**instants: datetime | None) -> Json:
     """Return each known instant twice, as OCSF's ``datetime`` profile wants: number and text."""
     pairs: Json = {}
     for name, at in instants.items():
-        value = millis(at)
-        if value is not None:
-            pairs[name] = value
-            moment = _EPOCH + value * _MILLISECOND
-            pairs[f"{name}_dt"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        stamp = _stamp(at)
+        if stamp is not None:
+            pairs[name], pairs[f"{name}_dt"] = stamp
     return pairs
+
+
+@lru_cache(maxsize=4096)
+def _stamp(at: datetime | None) -> tuple[int, str] | None:
+    """Return an instant as number and text; most of a report's are the same few."""
+    value = millis(at)
+    if value is None:
+        return None
+    moment = _EPOCH + value * _MILLISECOND
+    return value, moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def stable_id(*parts: str | int | None) -> str:
     """Return a UUIDv5 of *parts*; as a JSON array, so that no separator can be forged."""
-    return str(uuid.uuid5(_NAMESPACE, json.dumps(parts, separators=(",", ":"))))
+    return str(uuid.uuid5(_NAMESPACE, _as_json(parts)))
 
 
 @lru_cache(maxsize=1024)
