@@ -92,10 +92,9 @@ async def fetch(caller: Caller, now: datetime, patience: timedelta) -> Report:
     until = loop.time() + patience.total_seconds()
     pause = _FIRST_POLL
     oldest_wanted = now - GOOD_FOR - _SLACK
+    report = await _at_once(caller)
     while True:
-        is_made = await _generate(caller)
         last_chance = loop.time() + pause > until
-        report = await _get(caller) if is_made else None
         if report is not None and (report.generated_at >= oldest_wanted or last_chance):
             return report
         if last_chance:
@@ -107,6 +106,17 @@ async def fetch(caller: Caller, now: datetime, patience: timedelta) -> Report:
             raise late
         await asyncio.sleep(pause)
         pause = min(pause * 1.6, _LONGEST_POLL)
+        report = await _get(caller) if await _generate(caller) else None
+
+
+async def _at_once(caller: Caller) -> Report | None:
+    """Ask for a report to be made and, on the chance that there is one, for that one meanwhile."""
+    is_made, report = await asyncio.gather(_generate(caller), _get(caller), return_exceptions=True)
+    if isinstance(is_made, BaseException):
+        raise is_made
+    if isinstance(report, BaseException):
+        raise report
+    return report if is_made else None
 
 
 async def _generate(caller: Caller) -> bool:

@@ -1,5 +1,7 @@
 """What one user has, asked for only where the account as a whole does not tell."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,16 +61,14 @@ class UserReader:
         else:
             keys = await self._list_keys(name)
         if self.report is None:
-            return [(key, await self._ask(key)) for key in keys]
-        found: list[tuple[Key, Use | None]] = []
-        for key, slot in match(keys, row, self.report):
-            if slot is not None:
-                known = key._replace(changed_at=slot.changed_at)
-                found.append((known, use_of_slot(slot, self.report)))
-            else:
-                use = await self._ask(key)
-                found.append((settle(key, use.at, row) if use is not None else key, use))
-        return found
+            return await self._ask_all(keys, None)
+        known = match(keys, row, self.report)
+        found = [
+            (key._replace(changed_at=slot.changed_at), use_of_slot(slot, self.report))
+            for key, slot in known
+            if slot is not None
+        ]
+        return found + await self._ask_all([key for key, slot in known if slot is None], row)
 
     async def _list_keys(self, name: str) -> list[Key]:
         found = []
@@ -78,6 +78,16 @@ class UserReader:
                 status = status_of(text(record, "Status"))
                 if key_id:
                     found.append(Key(key_id, status, instant(record, "CreateDate")))
+        return found
+
+    async def _ask_all(self, keys: Sequence[Key], row: Row | None) -> list[tuple[Key, Use | None]]:
+        """Ask for the use of keys side by side; there are one or two."""
+        uses = await asyncio.gather(*(self._ask(key) for key in keys), return_exceptions=True)
+        found: list[tuple[Key, Use | None]] = []
+        for key, use in zip(keys, uses, strict=True):
+            if isinstance(use, BaseException):
+                raise use
+            found.append((settle(key, use.at, row) if use is not None else key, use))
         return found
 
     async def _ask(self, key: Key) -> Use | None:

@@ -16,6 +16,8 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from auditor.client import tally
+from auditor.client.clocks import watching
 from auditor.client.origin import origin_of
 from auditor.client.throttle import Gate
 from auditor.client.transport import GuardedTransport, connector
@@ -148,10 +150,12 @@ class Wire:
             # Signed only now: a signature is good for minutes, a wait for a place may be longer.
             request = self._signed(message, place, call.api, keys)
             try:
-                response = await self._transport.handle_async_request(request)
+                response = await self._asked(request)
                 body = await _read(response)
             except (httpx.TransportError, httpx.DecodingError) as error:
+                tally.calls[request.url.host, "error"] += 1
                 return _unreachable(error, place, where), None
+        tally.calls[request.url.host, str(response.status_code)] += 1
         is_json = call.api in (Api.ORGANIZATIONS, Api.ACCESS_ANALYZER)
         read = answers.json if is_json else answers.xml
         if response.status_code == 200:
@@ -163,8 +167,17 @@ class Wire:
             document = None
         code, said = code_and_message(document, response.headers.get("x-amzn-errortype", ""))
         if code in THROTTLED or response.status_code == 429:
+            tally.throttled[request.url.host] += 1
             gate.throttled(burst)
         return refusal(call, code, said, response.status_code, where), None
+
+    async def _asked(self, request: httpx.Request) -> httpx.Response:
+        watch = watching()
+        asked_at = watch.clock() if watch is not None else None
+        response = await self._transport.handle_async_request(request)
+        if watch is not None and asked_at is not None:
+            watch.heard(request.url.host, response.headers, asked_at)
+        return response
 
     def _signed(
         self, message: Message, place: Place, api: Api, keys: "ReadOnlyCredentials"
