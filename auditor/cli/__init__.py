@@ -3,6 +3,7 @@
 Modules are imported when their command is called, so that ``--help`` answers at once.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    default="warning" if sys.stderr.isatty() else "info",
+    default=lambda: "warning" if sys.stderr.isatty() else "info",
     help="Least severe log line to write to stderr.",
 )
 @click.option(
@@ -66,6 +67,7 @@ def cli(log_level: str, log_format: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one return an ending
     """Run a command and return its exit code; nothing escapes as a traceback."""
+    _open_streams()
     try:
         result = cli.main(args=arguments, prog_name="auditor", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -84,9 +86,23 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last boundary of the program
-        _report_defect(error)
+        _report(error)
         return INTERNAL
     return result if isinstance(result, int) else 0
+
+
+def _open_streams() -> None:
+    """Stand in for streams that were closed before we began, as some schedulers leave them.
+
+    Without that a file opened later, the database say, could get the number of one of them.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _redacted(error: Exception) -> str:
@@ -95,10 +111,26 @@ def _redacted(error: Exception) -> str:
     return redact(str(error))
 
 
-def _report_defect(error: Exception) -> None:
-    import structlog  # noqa: PLC0415 - only a defect needs it here
+_SURROUNDINGS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
+"""What the machine lacks when a call fails so, which is no defect of ours."""
 
-    structlog.get_logger().debug("command.crashed", exc_info=error)
+
+def _report(error: Exception) -> None:
+    """Tell what went wrong: with the machine, or else with this program."""
+    import structlog  # noqa: PLC0415 - only a failure needs it here
+
+    if structlog.is_configured():  # else the log itself is what failed
+        structlog.get_logger().debug("command.crashed", exc_info=error)
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        what = error.filename or "The output"
+        click.echo(
+            f"auditor: {what} cannot be written or read: {error.strerror}; "
+            "mend that and run the command again.",
+            err=True,
+        )
+        return
     click.echo(
         f"auditor: internal error: {type(error).__name__}: {_redacted(error)}\n"
         "This is a defect. `auditor --log-level debug …` shows where; please report it.",

@@ -1,11 +1,11 @@
 """``auditor init``: a first configuration to edit, with everything explained in place."""
 
-import os
 from pathlib import Path
 
 import click
 
 from auditor import plugs
+from auditor.cli.newfile import write_new
 from auditor.errors import ConfigError
 from auditor.resources import bundled
 
@@ -25,14 +25,7 @@ def init(path: Path, providers: tuple[str, ...]) -> None:
         if provider not in known:
             raise ConfigError(plugs.unknown("provider", provider, known))
     text = first_configuration(providers or ("file",))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{path} exists; name another file or edit that one.") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    write_new(path, text, otherwise="name another file or edit that one")
     click.echo(f"Wrote {path}. Next: edit it, then `auditor sources check -c {path}`.")
 
 

@@ -1,6 +1,5 @@
 """``auditor plan``: scripts that mend chosen findings, for people to read and run."""
 
-import os
 import re
 import shlex
 from pathlib import Path
@@ -8,10 +7,12 @@ from pathlib import Path
 import click
 
 from auditor import __version__
+from auditor.cli.newfile import write_new
 from auditor.cli.options import config_option, run_option
 from auditor.config import load_config
 from auditor.errors import ConfigError
 from auditor.line.plan import script, tasks
+from auditor.line.publish import prepare_directory
 from auditor.line.recall import recall
 from auditor.model import Finding, FindingStatus
 from auditor.store import Store
@@ -51,12 +52,12 @@ def plan(
         ]
         run_id = view.run.id
     _check(chosen, ids)
-    output.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_directory(output)
     work = tasks(chosen, shlex.quote(str(config.path)))
     for provider, some in work.items():
         path = output / f"plan-{re.sub(r'[^a-z0-9-]+', '-', provider.lower())[:60]}.sh"
         text = script(provider, some, run_id=run_id, tool=__version__)
-        _write(path, text)
+        write_new(path, text, otherwise="move it away or give another --output")
         click.echo(f"{path}: {len(some)} credential(s)")
 
 
@@ -78,15 +79,3 @@ def _check(chosen: list[Finding], ids: tuple[str, ...]) -> None:
             raise ConfigError(f"{name!r} stands for {what}; `auditor findings list` shows the ids.")
     if not chosen:
         raise ConfigError("No open finding is chosen by this; see `auditor findings list`.")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a new file for its owner only; one that is there already stays as it is."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigError(f"{path} exists; move it away or give another --output.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; choose another --output.") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)

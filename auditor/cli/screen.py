@@ -42,7 +42,10 @@ def show_result(result: Any) -> None:
 
 def _from_here(path: Path) -> Path:
     """Return *path* as a person standing in the current folder would write it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # somebody removed it meanwhile
+        return path
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 

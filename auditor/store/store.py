@@ -165,6 +165,10 @@ class Store:
         if not known:
             raise UnknownRun(f"{self._database.name} has no run yet; run `auditor audit` first")
         names = ", ".join(map(str, known))
+        if which == "latest":
+            raise UnknownRun(
+                f"No run was judged yet, of {names}; run `auditor audit`, or name one by number"
+            )
         raise UnknownRun(f"there is no run {which}; the newest are {names}")
 
     # -- collections

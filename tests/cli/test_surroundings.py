@@ -1,0 +1,86 @@
+"""Commands where the machine is not as it should be: closed streams, full disks, lost folders."""
+
+import resource
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from auditor.cli.newfile import write_new
+from auditor.errors import ConfigError
+from auditor.store import Store
+from tests.house import NOW
+
+AUDITOR = [sys.executable, "-c", "import sys; from auditor.cli import main; sys.exit(main())"]
+
+
+def shell(line: str, cwd) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which ``auditor`` is ours."""
+    function = f'auditor() {{ {shlex.join(AUDITOR)} --log-level error "$@"; }}'
+    return subprocess.run(
+        ["bash", "-c", f"{function}\n{line}"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_cost_nothing(home, closed):
+    audited = shell(f"auditor audit {closed}", home)
+    listed = shell(f"auditor findings list {closed}", home)
+
+    assert (audited.returncode, audited.stderr) == (0, "")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert shell("auditor db upgrade", home).returncode == 0
+
+
+def test_an_output_that_is_full_is_told_and_is_no_defect(home):
+    done = shell("auditor findings list > /dev/full", home)
+
+    assert done.returncode == 4
+    assert done.stderr == (
+        "auditor: The output cannot be written or read: No space left on device; "
+        "mend that and run the command again.\n"
+    )
+
+
+def test_a_current_folder_that_was_removed_does_not_matter(home):
+    line = f"mkdir gone && cd gone && rmdir ../gone && auditor audit -c {home}/config.yaml"
+
+    done = shell(line, home)
+
+    assert done.returncode == 0
+    assert f"Report: {home}/reports/report-2.json" in done.stdout
+
+
+@pytest.fixture
+def tiny_files():
+    """No file of this process can grow beyond ten bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_cannot_be_finished_is_taken_away_again(tmp_path, tiny_files):
+    path = tmp_path / "plan.sh"
+
+    with pytest.raises(ConfigError, match=r"plan\.sh cannot be written: File too large; try later"):
+        write_new(path, "x" * 100, otherwise="try later")
+
+    assert not path.exists()
+
+
+def test_only_failed_runs_are_no_latest_run(run, home):
+    (home / "auditor.db").unlink()
+    with Store.open(f"sqlite:///{home / 'auditor.db'}") as store:
+        store.begin_run(now=NOW, started_at=NOW)
+
+    answer = run("findings", "list", "-c", home / "config.yaml")
+
+    assert answer.code == 2
+    assert "No run was judged yet, of 1; run `auditor audit`, or name one by number" in answer.err
