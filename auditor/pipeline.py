@@ -97,7 +97,7 @@ async def audit(
     started_at = clock()
     # The loop never waits for the database: probes, signals and the watchdog are answered on it.
     with (
-        await asyncio.to_thread(Store.open, config.database_url) as store,
+        await _opened(config.database_url) as store,
         RankedFindings() as ranked,
     ):
         begun = await asyncio.to_thread(begin, store, setting, started_at)
@@ -110,6 +110,21 @@ async def audit(
             except BaseException as error:
                 await asyncio.to_thread(_note_end, run, error)
                 raise
+
+
+async def _opened(url: str) -> Store:
+    """Open the store beside the loop; who is cancelled meanwhile leaves it closed."""
+    opening = asyncio.create_task(asyncio.to_thread(Store.open, url))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: asyncio.Task[Store]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 async def _walk(run: _Run) -> Result:

@@ -51,6 +51,7 @@ class Database:
         self._writing = threading.Lock()
         if self.is_sqlite:
             _prepare_file(self.url)
+        self._is_closed = False
         self.engine = self._engine()
 
     def _engine(self) -> Engine:
@@ -64,8 +65,18 @@ class Database:
         return engine
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Give back every connection; one that a thread still uses, when it is done."""
+        self._is_closed = True
         self.engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if self._is_closed:
+                    connection.invalidate()
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -78,7 +89,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection whose statements all see one state of the database."""
-        with self.guard(), self.engine.connect() as connection:
+        with self.guard(), self._connection() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
                 expect_much(connection, self.busy_seconds)
@@ -91,7 +102,7 @@ class Database:
 
         *collection* tells that a collection is written: judging waits for those.
         """
-        with self.guard(), self._turn(), self.engine.connect() as connection:
+        with self.guard(), self._turn(), self._connection() as connection:
             connection.execution_options(is_writer=True)
             if collection and not self.is_sqlite:
                 expect_much(connection, self.busy_seconds)
@@ -109,7 +120,7 @@ class Database:
             with self.write() as connection:
                 yield connection
             return
-        with self.guard(), self._gate() as release, self.engine.connect() as connection:
+        with self.guard(), self._gate() as release, self._connection() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
             expect_much(connection, self.busy_seconds)
             with connection.begin():
@@ -124,7 +135,7 @@ class Database:
         Yield what lets the writers go on: none of them may commit with a number older than the
         newest one in the frozen state.
         """
-        with self.engine.connect() as gate:
+        with self._connection() as gate:
             gate.execution_options(isolation_level="AUTOCOMMIT")
             expect_much(gate, self.busy_seconds)
             try:
@@ -150,14 +161,14 @@ class Database:
     def compact(self) -> None:
         """Give the room of deleted rows back to the disk, where the database does not itself."""
         if self.is_sqlite:
-            with self.guard(), self._turn(), self.engine.connect() as connection:
+            with self.guard(), self._turn(), self._connection() as connection:
                 driver: Any = connection.connection.driver_connection
                 driver.execute("VACUUM")  # refuses to run inside a transaction
 
     def migrate(self) -> None:
         """Bring the schema up to date; refuse what is newer or not ours."""
         with self.guard():
-            with self.engine.connect() as connection, connection.begin():
+            with self._connection() as connection, connection.begin():
                 if self._version(connection) == HEAD:
                     return
             with self.write() as connection:
@@ -173,7 +184,7 @@ class Database:
 
     def check(self) -> None:
         """Refuse a database whose schema is not exactly this program's."""
-        with self.guard(), self.engine.connect() as connection, connection.begin():
+        with self.guard(), self._connection() as connection, connection.begin():
             if self._version(connection) != HEAD:
                 raise StoreError(
                     f"{self.name} has an older schema; run `auditor db upgrade` and try again"
