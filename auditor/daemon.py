@@ -21,6 +21,7 @@ from auditor.schedule import Occurrence, ScheduleOptions
 from auditor.signals import signals
 from auditor.store import Leadership
 from auditor.systemd import keep_watchdog, notify
+from auditor.times import format_duration
 
 log = structlog.get_logger()
 
@@ -64,6 +65,15 @@ class DaemonState:
     """Why the newest configuration was refused; None where it is in force."""
 
 
+@dataclass(frozen=True)
+class Once:
+    """What was due at one look, by schedule and occurrence."""
+
+    done: tuple[str, ...]
+    failed: tuple[str, ...]
+    """Those that failed, or were cut short and will be taken up again."""
+
+
 class Daemon:
     """Runs what is due until it is told to stop.
 
@@ -90,7 +100,7 @@ class Daemon:
         self._tick_every = tick_every
         self._grace = grace
         self._one_at_a_time = asyncio.Lock()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[bool]] = {}
         self._delivering: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -133,20 +143,25 @@ class Daemon:
             log.info("daemon.stopped")
         return 130 if received == [signal.SIGINT] else 0
 
-    async def once(self) -> bool:
+    async def once(self) -> Once | None:
         """Run what is due now, work off the outbox and return: for cron and Kubernetes.
 
-        False where another daemon leads, whose business it is then.
+        None where another daemon leads, whose business it is then.
         """
         try:
             await self.tick()
             if not self._is_leader:
-                return False
-            await asyncio.gather(*self._running.values())
+                return None
+            tasks = list(self._running.values())
+            went_well = await asyncio.gather(*tasks)
             if self._delivering is not None:
                 await self._delivering
             await self._work_off()
-            return True
+            ends = [(task.get_name(), well) for task, well in zip(tasks, went_well, strict=True)]
+            return Once(
+                done=tuple(name for name, well in ends if well),
+                failed=tuple(name for name, well in ends if not well),
+            )
         finally:
             await self._resign()
 
@@ -203,7 +218,8 @@ class Daemon:
             self._reload_error = None
             log.info("config.reloaded", schedules=[one.name for one in self._work.schedules])
 
-    async def _audit(self, work: Work, start: Start) -> None:
+    async def _audit(self, work: Work, start: Start) -> bool:
+        """Run an occurrence and tell whether it came to its end."""
         schedule = start.schedule
         facts = {"schedule": schedule.name, "occurrence": start.occurrence.key}
         limit = schedule.max_runtime
@@ -214,11 +230,11 @@ class Daemon:
                 async with asyncio.timeout(limit.total_seconds() if limit else None):
                     await work.run_schedule(schedule, start.occurrence, start.is_catch_up)
             except TimeoutError:
-                failure = f"stopped after max_runtime ({limit})"
+                failure = f"stopped after max_runtime ({format_duration(limit or timedelta())})"
             except StoreError as error:  # it goes on when the database is back
                 log.error("occurrence.interrupted", error=str(error), **facts)  # noqa: TRY400
                 self._planning.put_off(start, self._clock())
-                return
+                return False
             except AuditorError as error:
                 failure = str(error)
             except Exception as error:
@@ -230,6 +246,7 @@ class Daemon:
             log.error("occurrence.failed", reason=failure, **facts)
         with suppress(StoreError):  # then it is taken up again, and nothing is left to do
             await asyncio.to_thread(self._planning.finish, start, failure)
+        return failure is None
 
     async def _work_off(self, tidy_at: datetime | None = None) -> None:
         work = self._work

@@ -12,13 +12,14 @@ from auditor import pipeline
 from auditor.cli import exits
 from auditor.cli.options import config_option
 from auditor.config import Config, load_config
-from auditor.daemon import Daemon, Work
+from auditor.daemon import Daemon, Once, Work
 from auditor.errors import ConfigError
 from auditor.line.setting import Order, open_channels, prepare
 from auditor.line.ship import ship
 from auditor.schedule import Occurrence, ScheduleOptions
 from auditor.status import gather
 from auditor.store import Store
+from auditor.wording import rfc3339
 
 
 @click.command()
@@ -61,11 +62,26 @@ async def _serve(config: Config, config_path: Path, *, once: bool) -> int:
         if not once:
             async with serving(config, store, service):
                 return await service.run()
-        if not await service.once():
+        looked = await service.once()
+        if looked is None:
             leader = leadership.leader()
             name = leader.holder if leader else "another daemon"
             click.echo(f"{name} runs the schedules of this database; nothing was done here.")
-        return exits.CLEAN
+            return exits.CLEAN
+        return _tell(looked, config, store)
+
+
+def _tell(looked: Once, config: Config, store: Store) -> int:
+    """Say what a single look came to; returns the exit code."""
+    for name in looked.done:
+        click.echo(f"{name}: done")
+    for name in looked.failed:
+        click.echo(f"{name}: failed or cut short; `auditor status` and the log say why")
+    if not (looked.done or looked.failed):
+        schedules = gather(store, config, pipeline.utc_now()).schedules
+        following = min((one.next_at, one.name) for one in schedules if one.next_at is not None)
+        click.echo(f"Nothing was due; next is {following[1]} at {rfc3339(following[0])}.")
+    return exits.INCOMPLETE if looked.failed else exits.CLEAN
 
 
 @asynccontextmanager

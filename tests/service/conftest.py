@@ -36,6 +36,7 @@ class Service:
         """What their address of it ends with."""
         self.extra = ""
         self.every = "1d"
+        self.limit = ""
         self.timing = f"tick: 1s, lease: {LEASE}s"
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -45,7 +46,7 @@ class Service:
             f'database: {{url: "{self.address}{self.parameters}"}}\n'
             "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'}]\n"
             "reports: {directory: reports, formats: [json]}\n"
-            f"schedules: [{{name: often, every: {self.every}}}]\n"
+            f"schedules: [{{name: often, every: {self.every}{self.limit}}}]\n"
             f"daemon: {{{self.timing}}}\n{self.extra}\n"
         )
         return path

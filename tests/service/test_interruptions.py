@@ -33,6 +33,7 @@ def test_a_run_killed_midway_goes_on_where_it_stopped_and_reports_once(service: 
         assert [one.state for one in store.ledger.list("often")] == ["done"]
     (report,) = service.reports()
     assert report["summary"]["credentials"] == 10
+    assert "T00:00:00Z: done" in service.log()
     assert service.once() == 0
     assert len(service.reports()) == 1
 
@@ -140,6 +141,18 @@ def test_whatever_is_thrown_inside_a_source_every_unit_ends_in_a_state(
     is_caught = name == "MemoryError"
     assert run.status is (RunStatus.INCOMPLETE if is_caught else RunStatus.COMPLETE)
     assert parts["org-4"] == ("internal_error" if is_caught else None)
+
+
+def test_a_single_look_says_what_came_of_it(on_sqlite: Service):
+    service = on_sqlite
+    service.limit = ", max_runtime: 1s"
+    hold = service.mark("hold-2")
+    assert service.once() == 3
+    assert ": failed or cut short; `auditor status` and the log say why" in service.log()
+    assert "stopped after max_runtime (1s)" in service.log()
+    hold.unlink()
+    assert service.once() == 0
+    assert "Nothing was due; next is often at 20" in service.log()
 
 
 @pytest.mark.parametrize("zone", ["", "Pacific/Kiritimati"])
