@@ -9,7 +9,7 @@ import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auditor import wording
-from auditor.delivery._digest import Digest, Period
+from auditor.delivery._digest import Period
 from auditor.delivery._letter import Enclosure
 from auditor.delivery._news import News
 from auditor.delivery._told import begun_at, is_opened
@@ -27,15 +27,12 @@ _VERDICTS = {
     Severity.LOW: "Open findings",
     Severity.INFORMATIONAL: "For your information",
 }
-_DIGESTS = {
-    Digest.DAILY: "Daily digest",
-    Digest.WEEKLY: "Weekly digest",
-    Digest.MONTHLY: "Monthly digest",
-}
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:[/?#][A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?")
 """Anything else is not worth a click: no other scheme, no credentials, nothing to escape."""
-_GAPS_SHOWN = 20
-_ENDING_SHOWN = 20
+_NAMED = (20, 10, 5, 2, 1)
+"""How many entries of a kind are named; the next number where that is too much."""
+_WHOLE = 100_000
+"""Bytes of HTML; Gmail cuts a message off at 102 KB, and the end says what is attached."""
 _REASONS_SHOWN = 3
 
 
@@ -61,6 +58,11 @@ class Page:
             return _VERDICTS[self.news.worst]
         return "Not everything was read" if self.news.gaps else "All clear"
 
+    @property
+    def kind(self) -> str:
+        """What kind of digest it is; empty for the mail of a run."""
+        return "" if self.period is None else f"{self.period.digest.capitalize()} digest"
+
     @cached_property
     def subject(self) -> str:
         """The verdict and the counts that matter; no collected text."""
@@ -79,8 +81,8 @@ class Page:
         start = self.verdict
         if self.is_owner:
             start = f"Your credentials: {start}"
-        if self.period is not None:
-            start = f"{_DIGESTS[self.period.digest]}: {start}"
+        if self.kind:
+            start = f"{self.kind}: {start}"
         return f"{start} ({'; '.join(parts)})"
 
     @property
@@ -93,6 +95,13 @@ class Page:
             (news.passed, "opened and fixed in between"),
         )
         return [f"{number:,} {word}" for number, word in counted if number]
+
+    def _moved(self) -> list[tuple[str, int, str]]:
+        """Return the same for the boxes of the HTML: a sign, a number and what it counts."""
+        news = self.news
+        passed = "opened and fixed"
+        boxes = (("+", news.opened, "new"), ("−", news.fixed, "fixed"), ("±", news.passed, passed))  # noqa: RUF001 - a minus
+        return [box for box in boxes if box[1]]
 
     @property
     def _exceptions_do(self) -> str:
@@ -130,27 +139,39 @@ class Page:
         return _environment(escapes=False).get_template("email.txt").render(self._facts())
 
     def html(self) -> str:
-        """Return the HTML with its styles at every element, where mail programs look for them."""
-        page = _environment(escapes=True).get_template("email.html").render(self._facts())
-        inliner = css_inline.CSSInliner(keep_style_tags=False, load_remote_stylesheets=False)
-        return str(inliner.inline(page))
+        """Return the HTML with its styles at every element, where mail programs look for them.
 
-    def _facts(self) -> dict[str, Any]:
+        It names as many findings as fit into what Gmail shows of a message; the rest is counted.
+        """
+        inliner = css_inline.CSSInliner(keep_style_tags=False, load_remote_stylesheets=False)
+        template = _environment(escapes=True).get_template("email.html")
+        page = ""
+        for most in _NAMED:
+            page = str(inliner.inline(template.render(self._facts(most))))
+            if len(page.encode()) <= _WHOLE:
+                break
+        return page
+
+    def _facts(self, most: int = _NAMED[0]) -> dict[str, Any]:
+        """Return what the templates say, with at most so many entries of a kind."""
         run, news = self.view.run, self.news
         return {
             "page": self,
             "news": news,
             "run": run,
             "worst": news.worst or ("gap" if news.gaps else "none"),
-            "first": [_entry(self, finding) for finding in news.first],
-            "new": [_entry(self, finding) for finding in news.new],
-            "mended": [_entry(self, finding) for finding in news.mended],
-            "passing": [_entry(self, finding) for finding in news.passing],
-            "gaps": [_gap(entry) for entry in news.gaps[:_GAPS_SHOWN]],
-            "worsened": [_gap(entry) for entry in news.worsened[:_GAPS_SHOWN]],
-            "lapses": [_lapse(one) for one in news.lapses[:_GAPS_SHOWN]],
-            "ended": news.ended[:_ENDING_SHOWN],
-            "ending": self.view.ending_exceptions[:_ENDING_SHOWN],
+            "more_ending": max(len(self.view.ending_exceptions) - most, 0),
+            "more_ended": max(len(news.ended) - most, 0),
+            "moved": self._moved(),
+            "first": [_entry(self, finding) for finding in news.first[:most]],
+            "new": [_entry(self, finding) for finding in news.new[:most]],
+            "mended": [_entry(self, finding) for finding in news.mended[:most]],
+            "passing": [_entry(self, finding) for finding in news.passing[:most]],
+            "gaps": [_gap(entry) for entry in news.gaps[:most]],
+            "worsened": [_gap(entry) for entry in news.worsened[:most]],
+            "lapses": [_lapse(one) for one in news.lapses[:most]],
+            "ended": news.ended[:most],
+            "ending": self.view.ending_exceptions[:most],
             "finished": wording.instant(run.finished_at),
             "as_of": wording.instant(run.now) if run.is_as_of else "",
         }
