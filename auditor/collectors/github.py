@@ -54,7 +54,7 @@ class Github(Collector):
         "Classic tokens and SSH keys of members show only where SAML single sign-on admits them",
         "Deploy keys take one request for each repository",
     )
-    verified = "GitHub's OpenAPI description of its REST API; no live organization"
+    verified = "GitHub's OpenAPI description; githubkit reads our fake alike; no live organization"
     least_privileges = (
         "GitHub App, organization permission: Personal access tokens, read",
         "GitHub App, organization permission: Administration, read",

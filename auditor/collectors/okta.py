@@ -49,7 +49,7 @@ class Okta(Collector):
         "Signing certificates, keys at a jwks_uri and API service integrations are not listed",
         "What an application may do at your own APIs is not seen",
     )
-    verified = "Okta's management API description of June 2026; no live organization"
+    verified = "Okta's API description; its SDK reads our fake alike; no live organization"
     least_privileges = (
         "okta.apiTokens.read okta.apps.read okta.appGrants.read okta.roles.read okta.users.read",
         "admin role: Read-Only Administrator for applications",

@@ -49,7 +49,7 @@ class FakeOkta:
             "created": "2024-03-18T09:12:44.000Z",
             "lastUpdated": "2026-02-20T02:00:09.000Z",
             "expiresAt": "2026-03-22T02:00:09.000Z",
-            "_links": {"user": {"href": f"https://acme.okta.com/api/v1/users/{user}"}},
+            "_link": {"self": {"href": f"https://acme.okta.com/api/v1/api-tokens/{token_id}"}},
             "token": SECRET,
             **fields,
         }
@@ -72,6 +72,7 @@ class FakeOkta:
     def add_app(self, app_id: str, method: str = "client_secret_basic", **settings: Any) -> Record:
         app: Record = {
             "id": app_id,
+            "name": "oidc_client",
             "label": f"label of {app_id}",
             "status": "ACTIVE",
             "signOnMode": "OPENID_CONNECT",

@@ -204,7 +204,7 @@ class Verified(Part):
     @property
     def said(self) -> str:
         """The sentence that users are told."""
-        alike = f"; {self.witness} on PyPI reads our fake alike" if self.witness else ""
+        alike = f"; {self.witness} (PyPI) reads our fake alike" if self.witness else ""
         return f"{self.against}, {self.checked}{alike}"
 
 

@@ -63,4 +63,4 @@ def test_the_descriptions_name_the_witnesses_there_are():
     assert set(WITNESSES) == {name for name, witness in named.items() if witness}
     for name in WITNESSES:
         assert version(str(named[name]))
-        assert f"{named[name]} on PyPI reads our fake alike" in described[name].verified
+        assert f"{named[name]} (PyPI) reads our fake alike" in described[name].verified
