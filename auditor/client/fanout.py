@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -54,8 +55,9 @@ async def _run(
 
     async def work() -> None:
         while not isinstance(thing := await todo.get(), _End):
-            async for result in read(thing):
-                await done.put(result)
+            async with aclosing(read(thing)) as results:  # type: ignore[type-var]
+                async for result in results:
+                    await done.put(result)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -112,3 +112,20 @@ async def test_cancelling_the_reader_stops_every_worker():
         await asyncio.sleep(0)
 
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_leaving_early_closes_what_was_being_read():
+    closed = []
+
+    async def many(number: int) -> AsyncIterator[int]:
+        try:
+            while True:
+                yield number
+        finally:
+            closed.append(number)
+
+    async with aclosing(fan_out(numbers(3), many, 3)) as results:
+        async for _result in results:
+            break
+
+    assert [0, 1, 2] == sorted(closed)

@@ -72,22 +72,29 @@ class Reading:
         return [one for one in self.steps if one.each == step.id]
 
     async def _top(self, step: Step) -> AsyncGenerator[Item, None]:
-        found = self._guarded(step, self.variables)
-        workers = self.client.options.concurrency
-        async with aclosing(fan_out(found, self._deeper, workers)) as items:
+        async with aclosing(self._side_by_side(self._guarded(step, self.variables))) as items:
             async for item in items:
                 yield item
+
+    def _side_by_side(self, found: AsyncIterator[Item | _Parent]) -> AsyncGenerator[Item, None]:
+        return fan_out(found, self._deeper, self.client.options.concurrency)
 
     async def _deeper(self, found: Item | _Parent) -> AsyncIterator[Item]:
         if not isinstance(found, _Parent):
             yield found
             return
         for step in self._below(found.step):
-            async for one in self._guarded(step, found.variables):
-                async for item in self._deeper(one):
+            listed = self._guarded(step, found.variables)
+            # What has lists below it is read side by side again; a last list is one request or few.
+            deeper = self._side_by_side(listed) if self._below(step) else listed
+            async with aclosing(deeper) as items:
+                async for item in items:
+                    assert not isinstance(item, _Parent)  # noqa: S101 - a last list has none
                     yield item
 
-    async def _guarded(self, step: Step, variables: Variables) -> AsyncIterator[Item | _Parent]:
+    async def _guarded(
+        self, step: Step, variables: Variables
+    ) -> AsyncGenerator[Item | _Parent, None]:
         """Read one list; what goes wrong with it is remembered and the rest goes on."""
         try:
             async for found in self._read(step, variables):

@@ -3,11 +3,11 @@
 What an application *asks for* in its manifest is no grant and is not read.
 """
 
-import asyncio
 from functools import partial
 
 from auditor.collectors._entra.graph import Graph, below, equals
 from auditor.collectors._notebook import child, identifier, text
+from auditor.collectors._once import Once
 from auditor.errors import AuthenticationFailed, SourceError
 from auditor.model import PermissionMap
 
@@ -36,8 +36,7 @@ class Grants:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._lock = asyncio.Lock()
-        self._resources: dict[str, Resource | SourceError] = {}
+        self._resources = Once(self._read_resource)
         self._consents: dict[str, list[tuple[str, str]]] = {}
         """Service principal → resource and scopes that hold for every user."""
         self._roles: dict[str, set[str]] = {}
@@ -72,10 +71,10 @@ class Grants:
             permissions.setdefault("directory role", {})[role] = True
         try:
             for resource_id, scopes in self._consents.get(principal_id, ()):
-                name = f"{(await self._resource(resource_id)).name} {_DELEGATED}"
+                name = f"{(await self._resources.get(resource_id)).name} {_DELEGATED}"
                 permissions.setdefault(name, {}).update(dict.fromkeys(scopes.split(), True))
             for resource_id, role_id in await self._assigned(principal_id):
-                resource = await self._resource(resource_id)
+                resource = await self._resources.get(resource_id)
                 value = resource.roles.get(role_id, role_id)
                 permissions.setdefault(resource.name, {})[value] = True
         except AuthenticationFailed:
@@ -94,19 +93,9 @@ class Grants:
                     found.append((resource, role))
         return found
 
-    async def _resource(self, object_id: str) -> Resource:
-        async with self._lock:
-            if object_id not in self._resources:
-                path = below(_PRINCIPALS, object_id, "").rstrip("/")
-                try:
-                    record = await self._graph.get(path, "id,displayName,appRoles")
-                    self._resources[object_id] = Resource(record, object_id)
-                except SourceError as error:
-                    self._resources[object_id] = error
-        found = self._resources[object_id]
-        if isinstance(found, SourceError):
-            raise found.with_traceback(None)
-        return found
+    async def _read_resource(self, object_id: str) -> Resource:
+        path = below(_PRINCIPALS, object_id, "").rstrip("/")
+        return Resource(await self._graph.get(path, "id,displayName,appRoles"), object_id)
 
     async def _read_consents(self, path: str) -> None:
         """Keep the consents for everybody: one for a single person is that person's concern."""

@@ -4,12 +4,12 @@ Roles that come through groups are not seen, so the map is a lower bound and cou
 Where a part cannot be read, only a map that reaches administration already is kept.
 """
 
-import asyncio
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 from auditor.collectors._gcp.apis import Apis, path_of
 from auditor.collectors._notebook import text, texts
+from auditor.collectors._once import Once
 from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
 from auditor.model import PermissionMap
 
@@ -20,7 +20,6 @@ _ABOVE = re.compile(r"(?:folders|organizations)/\d+")
 _DEEPEST = 12
 """Folders nest ten deep at most."""
 
-T = TypeVar("T")
 Bound = dict[str, set[str]]
 """E-mail of a service account, or *everybody*, to role names."""
 
@@ -30,17 +29,16 @@ class Hierarchy:
 
     def __init__(self, apis: Apis) -> None:
         self._apis = apis
-        self._lock = asyncio.Lock()
-        self._parents: dict[str, str | SourceError | None] = {}
-        self._bound: dict[str, Bound | SourceError] = {}
-        self._roles: dict[str, list[str] | SourceError] = {}
+        self._parents = Once(self._read_parent)
+        self._bound = Once(self._read_bound)
+        self._roles = Once(self._read_role)
 
     async def above(self, parent: str | None) -> list[str]:
         """Return *parent* and what lies above it, ending with the organization."""
         line: list[str] = []
         while parent is not None and _ABOVE.fullmatch(parent) and len(line) < _DEEPEST:
             line.append(parent)
-            parent = await self._parent(parent) if parent.startswith("folders/") else None
+            parent = await self._parents.get(parent) if parent.startswith("folders/") else None
         return line
 
     async def bound(self, resource: str) -> Bound:
@@ -49,43 +47,25 @@ class Hierarchy:
         A project's are not kept: there may be thousands, and each is asked for once.
         """
         if resource.startswith("projects/"):
-            return bound_by(await self._apis.policy(resource))
-        async with self._lock:
-            if resource not in self._bound:
-                try:
-                    self._bound[resource] = bound_by(await self._apis.policy(resource))
-                except SourceError as error:
-                    self._bound[resource] = error
-        return _value(self._bound[resource])
+            return await self._read_bound(resource)
+        return await self._bound.get(resource)
 
     async def permissions(self, role: str) -> list[str]:
         """Return the permissions of a custom role; raises `SourceError`."""
-        async with self._lock:
-            if role not in self._roles:
-                try:
-                    found = await self._apis.get("iam", f"/v1/{path_of(role)}")
-                    is_gone = found.get("deleted") is True
-                    listed = texts(found, "includedPermissions")
-                    self._roles[role] = [] if is_gone or listed is None else listed
-                except SourceError as error:
-                    self._roles[role] = error
-        return _value(self._roles[role])
+        return await self._roles.get(role)
 
-    async def _parent(self, folder: str) -> str | None:
-        async with self._lock:
-            if folder not in self._parents:
-                try:
-                    found = await self._apis.get("cloudresourcemanager", f"/v3/{path_of(folder)}")
-                    self._parents[folder] = text(found, "parent")
-                except SourceError as error:
-                    self._parents[folder] = error
-        return _value(self._parents[folder])
+    async def _read_bound(self, resource: str) -> Bound:
+        return bound_by(await self._apis.policy(resource))
 
+    async def _read_role(self, role: str) -> list[str]:
+        found = await self._apis.get("iam", f"/v1/{path_of(role)}")
+        is_gone = found.get("deleted") is True
+        listed = texts(found, "includedPermissions")
+        return [] if is_gone or listed is None else listed
 
-def _value(found: T | SourceError) -> T:
-    if isinstance(found, SourceError):
-        raise found.with_traceback(None)
-    return found
+    async def _read_parent(self, folder: str) -> str | None:
+        found = await self._apis.get("cloudresourcemanager", f"/v3/{path_of(folder)}")
+        return text(found, "parent")
 
 
 class Grants:

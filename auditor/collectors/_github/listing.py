@@ -1,5 +1,6 @@
 """Listing one organization: each part on its own, repositories side by side as they are listed."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -18,6 +19,8 @@ from auditor.errors import AccessDenied, AuthenticationFailed, NotFound, SourceE
 from auditor.model import Credential
 
 _REPOSITORIES_KEPT = 100
+_PAGES_AT_ONCE = 2
+"""Of tokens: each waits for the repositories of all its tokens, side by side."""
 _AUTHORIZED = (*("classic_token", "ssh_key", "oauth_token", "app_user_token", "authorization"),)
 
 Subset = tuple[list[str], int]
@@ -121,7 +124,7 @@ class Listing:
             yield [self._records.installation(record) for record in records]
 
     async def _tokens(self) -> AsyncGenerator[Item, None]:
-        async with aclosing(fan_out(self._listed_tokens(), self._token, self._workers)) as items:
+        async with aclosing(fan_out(self._listed_tokens(), self._token, _PAGES_AT_ONCE)) as items:
             async for item in items:
                 yield item
 
@@ -132,11 +135,9 @@ class Listing:
             yield records
 
     async def _token(self, records: list[Any]) -> AsyncIterator[Item]:
-        found = []
-        for record in records:
-            subset = await self._subset(record)
-            found.append(self._records.fine_grained_token(record, subset))
-        yield self._page(found)
+        subsets = await asyncio.gather(*map(self._subset, records))
+        found = map(self._records.fine_grained_token, records, subsets)
+        yield self._page(list(found))
 
     async def _subset(self, record: Any) -> Subset | None:
         """Return the repositories of a token that is bound to some; None where unknown."""

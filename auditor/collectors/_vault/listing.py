@@ -1,6 +1,5 @@
 """The calls that read one namespace."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 from auditor.client import Client, fan_out
 from auditor.collectors._again import picked
 from auditor.collectors._notebook import child, text
+from auditor.collectors._once import Once
 from auditor.collectors._patience import Patience
 from auditor.collectors._vault.acl import Capabilities, merged, read_policy
 from auditor.collectors._vault.options import path_of
@@ -65,9 +65,8 @@ class Listing:
         self._mounts: dict[str, str] = {}
         """Login methods: mount → type."""
         self._without_mounts: SourceError | None = None
-        self._policies: dict[str, Capabilities | None] = {}
-        self._reading_policy = asyncio.Lock()
-        self._entities: dict[str, Entity] = {}
+        self._policies = Once(self._read_policy)
+        self._entities = Once(self._read_entity)
         self._may_read_entities = True
         self._looked_up = 0
         self._refused: SourceError | None = None
@@ -219,7 +218,7 @@ class Listing:
         by_name, read = [], []
         for name in names:
             # The first has no text; the second concerns its holder alone.
-            policy = None if name in ("root", "default") else await self._policy(name)
+            policy = None if name in ("root", "default") else await self._policies.get(name)
             if policy is None:
                 by_name.append(name)
             else:
@@ -228,12 +227,6 @@ class Listing:
         if by_name:
             found.setdefault("policy", {}).update(dict.fromkeys(by_name, True))
         return found
-
-    async def _policy(self, name: str) -> Capabilities | None:
-        async with self._reading_policy:
-            if name not in self._policies:
-                self._policies[name] = await self._read_policy(name)
-            return self._policies[name]
 
     async def _read_policy(self, name: str) -> Capabilities | None:
         try:
@@ -254,11 +247,7 @@ class Listing:
         return found
 
     async def _entity(self, found: str | None) -> Entity | None:
-        if found is None:
-            return None
-        if found not in self._entities:
-            self._entities[found] = await self._read_entity(found)
-        return self._entities[found]
+        return None if found is None else await self._entities.get(found)
 
     async def _read_entity(self, found: str) -> Entity:
         unknown = Entity(found, found)
