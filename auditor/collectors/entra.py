@@ -31,7 +31,7 @@ class Entra(Collector):
         "Applications of other tenants keep their secrets there",
         "Azure roles on subscriptions, and rights in other tenants, are not seen",
     )
-    verified = "the models of Microsoft's Graph SDK; no live tenant"
+    verified = "Microsoft's types of Graph (npm), which our fake's answers are of; no live tenant"
     least_privileges = (
         "Application.Read.All: applications, service principals, their owners and app roles",
         "Directory.Read.All: OAuth grants, the tenant's name",
