@@ -37,6 +37,7 @@ class Service:
         self.extra = ""
         self.every = "1d"
         self.limit = ""
+        self.options = ""
         self.timing = f"tick: 1s, lease: {LEASE}s"
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -44,15 +45,18 @@ class Service:
         path = self.root / "config.yaml"
         path.write_text(
             f'database: {{url: "{self.address}{self.parameters}"}}\n'
-            "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'}]\n"
+            "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'"
+            f"{self.options}}}]\n"
             "reports: {directory: reports, formats: [json]}\n"
             f"schedules: [{{name: often, every: {self.every}{self.limit}}}]\n"
             f"daemon: {{{self.timing}}}\n{self.extra}\n"
         )
         return path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``auditor daemon``; its log goes to a file."""
+    def start(
+        self, *arguments: str, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start ``auditor daemon`` (which calls *before* first); its log goes to a file."""
         log = (self.root / f"log-{len(self.processes)}").open("w")
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(
@@ -62,6 +66,7 @@ class Service:
             text=True,
             cwd=ROOT,
             env=environment,
+            preexec_fn=before,  # noqa: PLW1509 - no threads of a test hold locks here
         )
         log.close()
         self.processes.append(process)

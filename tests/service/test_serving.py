@@ -1,7 +1,9 @@
 """The daemon answers probes beside its audits."""
 
+import os
 import signal
 import socket
+from pathlib import Path
 
 import httpx
 
@@ -38,3 +40,95 @@ def test_an_address_that_is_taken_ends_the_daemon_with_a_sentence(on_sqlite: Ser
         on_sqlite.extra = f"web: {{port: {taken.getsockname()[1]}}}"
         assert on_sqlite.start().wait(40) == 2
     assert "Change web.host or web.port" in on_sqlite.log()
+
+
+def web_process(daemon: int) -> int:
+    """Return the process of the web view; 0 while there is none."""
+    children = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
+    return int(children[0]) if children else 0
+
+
+def is_gone(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or ") Z " in stat.read_text()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_what_is_shown_follows_a_reload_or_stays_whole(on_sqlite: Service):
+    service, port = on_sqlite, free_port()
+    service.extra = f"web: {{port: {port}}}"
+    daemon = service.start()
+    base = f"http://127.0.0.1:{port}"
+    wait_for(lambda: service.reports() and answers(f"{base}/coverage"))
+    config = service.root / "config.yaml"
+    good = config.read_text()
+
+    config.write_text(good.replace("name: often", "name: seldom").replace("name: paced", "name: 7"))
+    daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: "config.rejected" in service.log())
+    assert httpx.get(f"{base}/readyz").json()["is_config_current"] is False
+    assert 'schedule="often"' in httpx.get(f"{base}/metrics").text
+    assert "often" in httpx.get(f"{base}/schedules").text
+
+    more = "sources: [{name: added, provider: 'tests.fakes.paced:Paced'}, "
+    config.write_text(good.replace("name: often", "name: seldom").replace("sources: [", more))
+    daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: "config.shown" in service.log())
+    assert httpx.get(f"{base}/readyz").json()["is_config_current"] is True
+    assert 'next_run_timestamp_seconds{schedule="seldom"}' in httpx.get(f"{base}/metrics").text
+    shown = httpx.get(f"{base}/schedules").text
+    assert "seldom" in shown
+    assert "often" not in shown
+    wait_for(lambda: "added" in httpx.get(f"{base}/coverage").text)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0
+
+
+def test_the_web_view_has_a_process_of_its_own_that_comes_back_and_ends_with_the_daemon(
+    on_sqlite: Service,
+):
+    service, port = on_sqlite, free_port()
+    service.extra = f"web: {{port: {port}}}"
+    daemon = service.start()
+    base = f"http://127.0.0.1:{port}"
+    wait_for(lambda: answers(f"{base}/healthz"))
+    first = web_process(daemon.pid)
+    os.kill(first, signal.SIGTERM)  # as a service manager sends it to every process of a unit
+    assert answers(f"{base}/healthz")
+
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: web_process(daemon.pid) not in (0, first))
+    wait_for(lambda: answers(f"{base}/healthz"))
+    assert "web.ended" in service.log()
+
+    second = web_process(daemon.pid)
+    daemon.kill()
+    wait_for(lambda: is_gone(second))
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+def test_a_daemon_that_stands_still_is_told_by_its_probes(on_sqlite: Service):
+    service, port = on_sqlite, free_port()
+    service.extra = f"web: {{port: {port}}}"
+    daemon = service.start()
+    base = f"http://127.0.0.1:{port}"
+    wait_for(lambda: answers(f"{base}/healthz"))
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        silent = httpx.get(f"{base}/healthz", timeout=30)
+        page = httpx.get(f"{base}/runs")
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    wait_for(lambda: answers(f"{base}/healthz"))
+
+    assert silent.status_code == 503
+    assert page.status_code == 200
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0

@@ -158,22 +158,22 @@ def test_sigterm_in_the_middle_of_a_mail_lets_it_be_confirmed(service: Service, 
     everything_happened_once(service, letters)
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("end", ["grace", "second signal", "kill"])
 def test_a_mail_whose_confirmation_was_not_waited_for_comes_again_as_the_same_one(
-    service: Service, letters: Slow, signals: int
+    service: Service, letters: Slow, end: str
 ):
     service.timing = f"tick: 1s, lease: {LEASE}s, grace: 1s"
     letters.may_answer = False
     daemon = service.start()
     wait_for(lambda: letters.arrived)
-    daemon.send_signal(signal.SIGTERM)
-    if signals == 2:
+    daemon.send_signal(signal.SIGKILL if end == "kill" else signal.SIGTERM)
+    if end == "second signal":
         wait_for(lambda: "daemon.draining" in service.log())
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(5) == 128 + signal.SIGTERM
+    codes = {"grace": 0, "second signal": 128 + signal.SIGTERM, "kill": -signal.SIGKILL}
+    assert daemon.wait(40) == codes[end]
+    if end != "grace":
         its_lease_is_over(service)
-    else:
-        assert daemon.wait(40) == 0
     letters.may_answer = True
     messages_are_due_again(service)
     assert service.once() == 0

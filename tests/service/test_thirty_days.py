@@ -170,7 +170,7 @@ async def test_every_occurrence_of_a_month_of_faults_has_one_end_and_no_mail_is_
     assert len(runs) == len({run.id for run in runs.values()}) > 20
     assert {run.status for run in runs.values()} <= {RunStatus.COMPLETE, RunStatus.INCOMPLETE}
     assert all(run.is_judged for run in runs.values())
-    assert {message.state for message in messages} == {"sent"}
+    assert [message for message in messages if message.state != "sent"] == []
     assert sorted(letters.ids) == sorted(message.message_id for message in messages)
     assert len(messages) > 20
     reports = {path.name for path in (tmp_path / "reports").glob("report-*.json")}
