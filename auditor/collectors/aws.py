@@ -10,10 +10,12 @@ from auditor.collectors._aws import calls, setup
 from auditor.collectors._aws.access import matrix
 from auditor.collectors._aws.account import AccountReader, boundary_note
 from auditor.collectors._aws.accounts import Accounts
+from auditor.collectors._aws.again import read_again
 from auditor.collectors._aws.options import AwsOptions
 from auditor.collectors._aws.wire import Wire
 from auditor.collectors.interface import Access, Collector, Context, Item, Unit
 from auditor.errors import SourceError
+from auditor.model import Credential
 
 __all__ = ["Aws", "AwsOptions"]
 
@@ -71,6 +73,13 @@ class Aws(Collector):
             async for item in items:
                 yield item
         yield boundary_note(account.organization)
+
+    async def refresh(self, credential: Credential) -> Credential | None:
+        """Read one access key of a user again; None where it is gone."""
+        await self._accounts.all()
+        account = self._accounts.get(credential.organization.id)
+        caller = await self._accounts.caller(account)
+        return await read_again(caller, credential, self.options, self.context.now)
 
     async def check(self) -> list[Access]:
         """Return a matrix of accounts and permissions, with what is missing."""
