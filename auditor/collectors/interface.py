@@ -150,7 +150,8 @@ class Collector(ABC):
         Raises `SourceError` where the provider has no such call.
         """
         raise UnexpectedResponse(
-            f"{credential.provider} cannot re-read a single credential; run `auditor audit`"
+            f"The source {credential.source} has no call that reads one credential alone; "
+            f"`auditor audit --source {credential.source}` reads them all again"
         )
 
     async def aclose(self) -> None:  # noqa: B027 - most collectors hold nothing to give back
