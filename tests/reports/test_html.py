@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from auditor.model import Remediation
+from auditor.model import (
+    Change,
+    Coverage,
+    CoverageStatus,
+    NotEvaluable,
+    Organization,
+    Remediation,
+)
 from auditor.reports.page.commands import filled, slots, with_slots
 from auditor.reports.page.links import https
 from auditor.resources import bundled
@@ -249,3 +256,53 @@ def test_as_of_is_printed(render: Render) -> None:
     page = render("html", view(run=structs.replace(RUN, is_as_of=True)))
 
     assert "(set by as_of)" in _words(page)
+
+
+def test_a_breakdown_calls_an_organization_what_the_filter_of_the_findings_calls_it(
+    render: Render,
+) -> None:
+    """A file tells of credentials of many providers, so its coverage cannot name them."""
+    read = Coverage(
+        source="exports",
+        provider="file",
+        organization=Organization(id="org-1", name="Example"),
+        status=CoverageStatus.COMPLETE,
+    )
+    root = parsed(render("html", view([finding(1)], coverage=(read,))))
+
+    tables = [one for one in elements(root) if one.attrib.get("data-facet") == "organization"]
+    labels = ["".join(one.itertext()) for one in elements(tables[0]) if one.tag == "a"]
+    assert labels == ["Example (keycard)"]
+
+
+def test_what_a_source_does_not_tell_stands_once_with_the_policies_it_blinds(
+    render: Render,
+) -> None:
+    blind = [
+        NotEvaluable(policy_id=policy, source="aws", field="privilege", count=len(uids), uids=uids)
+        for policy, uids in (("b-policy", ("x", "y")), ("a-policy", ("y", "z")))
+    ]
+    root = parsed(render("html", view([finding(1)], not_evaluable=tuple(blind))))
+
+    (row,) = [
+        one
+        for one in elements(root)
+        if one.tag == "tr" and "a-policy, b-policy" in "".join(one.itertext())
+    ]
+    cells = [" ".join("".join(cell.itertext()).split()) for cell in row]
+    assert cells == ["aws", "privilege", "a-policy, b-policy", "3", "Showxyz"]
+
+
+def test_the_first_look_at_an_organization_is_not_passed_off_as_news(render: Render) -> None:
+    read = Coverage(
+        source="keycard-prod",
+        provider="keycard",
+        organization=Organization(id="org-1", name="Example"),
+        status=CoverageStatus.COMPLETE,
+        is_baseline=True,
+    )
+    found = [finding(1), finding(2), finding(3, state={"change": Change.REOPENED})]
+
+    words = _words(render("html", view(found, coverage=(read,))))
+    assert "New in this run3 2 at first look" in words
+    assert "at first look" not in _words(render("html", view(found)))

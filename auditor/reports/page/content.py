@@ -4,13 +4,22 @@ The page has a budget of bytes: the list of findings may take most of it, the in
 left. What does not fit is counted, and the page says where it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from auditor.findings.news import is_news, is_news_in
 from auditor.findings.priority import first_to_deal_with
 from auditor.findings.view import HistoryEvent, ReportView
-from auditor.model import Coverage, CoverageStatus, Finding, FindingStatus
+from auditor.model import (
+    Coverage,
+    CoverageStatus,
+    Credential,
+    Finding,
+    FindingStatus,
+    NotEvaluable,
+)
 from auditor.reports.page.charts import Chart, Distributions, breakdown, severities, trend
 from auditor.reports.page.rows import (
     NOBODY,
@@ -142,7 +151,8 @@ def context(view: ReportView, findings: FindingList, inventory: Inventory) -> di
             for entry in selected
             if entry.status is not CoverageStatus.COMPLETE and entry.known_gap is None
         ],
-        "not_evaluable": view.not_evaluable,
+        "first_look": _first_look(view),
+        "not_evaluable": _unknowns(view.not_evaluable),
         "ending_exceptions": view.ending_exceptions,
         "compliance": view.compliance,
         "first": list(_first(view)),
@@ -170,12 +180,57 @@ def _first(view: ReportView) -> Iterator[dict[str, Any]]:
         }
 
 
+def _first_look(view: ReportView) -> int:
+    """Return how many findings opened only because their organization was never read before."""
+    first_read = frozenset(_place(entry) for entry in view.coverage if entry.is_baseline)
+    if not first_read:
+        return 0
+    return sum(
+        is_news(finding.state) and not is_news_in(finding, first_read)
+        for finding in view.findings()
+    )
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A fact that a source does not give, and the policies that would need it."""
+
+    source: str
+    field: str
+    policies: tuple[str, ...]
+    count: int
+    """Credentials; at least, where there are more than the run names."""
+    uids: tuple[str, ...]
+
+
+def _unknowns(entries: Iterable[NotEvaluable]) -> list[Unknown]:
+    """Group what could not be judged by what is unknown; one gap often blinds several policies."""
+    groups: dict[tuple[str, str], list[NotEvaluable]] = {}
+    for entry in entries:
+        groups.setdefault((entry.source, entry.field), []).append(entry)
+    return [_unknown(*place, found) for place, found in sorted(groups.items())]
+
+
+def _unknown(source: str, field: str, found: Sequence[NotEvaluable]) -> Unknown:
+    uids = sorted({uid for entry in found for uid in entry.uids})
+    return Unknown(
+        source=source,
+        field=field,
+        policies=tuple(sorted({entry.policy_id for entry in found})),
+        count=max(len(uids), *(entry.count for entry in found)),
+        uids=tuple(uids),
+    )
+
+
 def _charts(view: ReportView) -> list[Chart]:
     summary = view.summary
-    names = _organizations(view.coverage)
+    names: dict[str, str] = {}
     distributions = Distributions(view.run.now)
     for credential in view.credentials():
         distributions.add(credential)
+        key = f"{credential.provider}:{credential.organization.id}"
+        if key not in names:
+            names[key] = _organization(credential)
     return [
         breakdown("policy", "By policy", summary.by_policy, label=str, facet="policy"),
         breakdown("provider", "By provider", summary.by_provider, label=str, facet="provider"),
@@ -197,14 +252,10 @@ def _charts(view: ReportView) -> list[Chart]:
     ]
 
 
-def _organizations(coverage: Sequence[Coverage]) -> dict[str, str]:
-    return {
-        f"{entry.provider}:{entry.organization.id}": (
-            f"{shown(entry.organization.name, 120)} ({shown(entry.provider, 120)})"
-        )
-        for entry in coverage
-        if entry.organization and entry.organization.name
-    }
+def _organization(credential: Credential) -> str:
+    """Return what the filter of the findings calls the organization."""
+    organization, provider = credential.organization, shown(credential.provider, 120)
+    return f"{shown(organization.name or organization.id, 120)} ({provider})"
 
 
 def _place(entry: Coverage) -> tuple[str, str]:
