@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 
 from auditor.cli import main
 from auditor.config import load_config
+from tests.fakes.aws import KEY_ID, SECRET, FakeAws
 from tests.fakes.keycard import FakeKeycard
 from tests.fakes.smtp import AnyPort
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "CANARY-static-token-55aa"
+EXTERNAL_ID = "canary-external-id"
 
 
 def uncommented(text: str) -> str:
@@ -56,6 +59,18 @@ def keycard():
 
 
 @pytest.fixture
+def aws():
+    fake = FakeAws(datetime.now(UTC).replace(microsecond=0))
+    fake.account("123456789012", name="Management", role=None)
+    fake.account("210987654321", name="Member", external_id=EXTERNAL_ID)
+    for account in fake.accounts.values():
+        account.user("ci", fake.clock - timedelta(days=9))
+        account.key("ci", fake.clock - timedelta(days=9))
+    with fake.server() as server:
+        yield server
+
+
+@pytest.fixture
 def home(tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     return tmp_path
@@ -74,10 +89,14 @@ def test_the_example_has_four_organizations_and_more_than_200_credentials(home, 
     assert "Deal with these first" in capsys.readouterr().out
 
 
-def test_every_switch_of_the_example_works(home, keycard, mailbox, monkeypatch, capsys):
+def test_every_switch_of_the_example_works(home, keycard, aws, mailbox, monkeypatch, capsys):
     monkeypatch.setenv("KEYCARD_TOKEN", TOKEN)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AUDITOR_EXTERNAL_ID", EXTERNAL_ID)
     text = uncommented((ROOT / "config.example.yaml").read_text())
     text = text.replace("https://api.keycard.ai", keycard.url)
+    text = text.replace("role_name: Auditor", f"role_name: Auditor\n    endpoint_url: {aws.url}")
     text = text.replace("smtp.example.com", "127.0.0.1").replace("587", str(mailbox.port))
     text = re.sub(r"(?m)^ *(username|password): .*\n", "", text).replace(
         "tls: starttls ", "tls: none "
@@ -97,6 +116,8 @@ def test_every_switch_of_the_example_works(home, keycard, mailbox, monkeypatch, 
     report = json.loads((home / "reports" / "report-1.json").read_text())
     (live,) = [part for part in report["coverage"] if part["source"] == "keycard-prod"]
     assert ("complete", 2) == (live["status"], live["credentials"])
+    accounts = [part for part in report["coverage"] if part["source"] == "aws-prod"]
+    assert [("complete", 1)] * 2 == [(one["status"], one["credentials"]) for one in accounts]
     (letter,) = mailbox.letters
     mail = message_from_bytes(letter, policy=policy.default)
     assert "security@example.com" == mail["To"]
