@@ -1,10 +1,13 @@
 """The CSV report: one row a finding, every cell quoted, none of them a formula."""
 
 import io
+import re
 from collections.abc import Iterator
 from csv import QUOTE_ALL, writer
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, Self
+
+from pydantic import model_validator
 
 from auditor.findings.view import ReportView
 from auditor.model import Finding
@@ -59,6 +62,16 @@ COLUMNS = (
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full width
 _ROWS_PER_WRITE = 500
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_GUESSED = re.compile(
+    rf"(?!\d{{4}}-\d\d-\d\d$)(?:[\d.,:/e-]*\d[\d.,:/e-]*|{_MONTH}[ -]?\d+|\d+[ -]?{_MONTH})",
+    re.IGNORECASE,
+)
+"""What a spreadsheet takes for a number or a day, and then drops its zeros or its digits beyond 15.
+A day as we write it may become one."""
+_CELL = 32_767
+"""Characters that a cell of a spreadsheet holds; more run over into the rows below."""
+_BOM = "\ufeff"
 
 
 class CsvOptions(FormatOptions):
@@ -66,13 +79,23 @@ class CsvOptions(FormatOptions):
 
     raw: bool = False
     """Leave cells that a spreadsheet would take for a formula as they are; for programs only."""
+    spreadsheet: bool = False
+    """Write for a double click: a byte order mark, ids that stay text, cells that are not too long.
+    """
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.raw and self.spreadsheet:
+            raise ValueError("raw is for programs and spreadsheet for people; choose one of them")
+        return self
 
 
 class CsvReport(ReportFormat):
     """One row a finding, RFC 4180: UTF-8, CRLF, every cell quoted.
 
     A cell that starts like a formula is prefixed with ``'``, and so is one that starts with ``'``,
-    so that taking one leading ``'`` away always gives the original. NUL is dropped.
+    so that taking one leading ``'`` away always gives the original. NUL is dropped. For a
+    spreadsheet an id of digits is prefixed too.
     """
 
     Options = CsvOptions
@@ -82,9 +105,13 @@ class CsvReport(ReportFormat):
     def render(self, view: ReportView, out: BinaryIO) -> None:
         """Write the header and one row a finding."""
         text = io.StringIO(newline="")
+        if self.options.spreadsheet:
+            text.write(_BOM)
         rows = writer(text, quoting=QUOTE_ALL, lineterminator="\r\n")
         rows.writerow(COLUMNS)
         guard = _plain if self.options.raw else _guarded
+        if self.options.spreadsheet:
+            guard = _displayed
         for number, finding in enumerate(view.findings(), 1):
             rows.writerow(
                 [guard(cell) if isinstance(cell, str) else cell for cell in _row(finding)]
@@ -139,6 +166,14 @@ def _plain(cell: str) -> str:
 def _guarded(cell: str) -> str:
     cell = _plain(cell)
     return "'" + cell if cell.startswith(("'", *_FORMULA)) else cell
+
+
+def _displayed(cell: str) -> str:
+    """Return *cell* so that a spreadsheet shows it as it is, as far as it fits into one."""
+    cell = _plain(cell)
+    if cell.startswith(("'", *_FORMULA)) or _GUESSED.fullmatch(cell):
+        cell = "'" + cell
+    return cell if len(cell) <= _CELL else cell[: _CELL - 1] + "…"
 
 
 def _flush(text: io.StringIO, out: BinaryIO) -> None:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from auditor.findings.priority import first_to_deal_with
 from auditor.findings.view import ReportView
 from auditor.model import Coverage, Finding, FindingStatus, Severity
+from auditor.reports._reading import first_look, unknowns
 from auditor.reports.interface import FormatOptions, ReportFormat
 from auditor.wording import count, fact, instant, label, listing, shown
 
@@ -105,9 +106,11 @@ def _figures(view: ReportView) -> Iterator[str]:
         if summary.by_severity.get(severity.value)
     ]
     opened = summary.by_change.get("opened", 0) + summary.by_change.get("reopened", 0)
+    at_first = first_look(view)
+    look = f" ({'all' if at_first == opened else f'{at_first:,}'} at first look)" * bool(at_first)
     yield (
         f"{count(summary.findings, 'open finding')}{': ' if found else ''}{listing(found)}. "
-        f"{opened:,} new, {summary.fixed:,} fixed, {summary.suppressed:,} accepted; "
+        f"{opened:,} new{look}, {summary.fixed:,} fixed, {summary.suppressed:,} accepted; "
         f"{summary.credentials_with_findings:,} of {count(summary.credentials, 'credential')} "
         "concerned."
     )
@@ -120,10 +123,11 @@ def _coverage(view: ReportView) -> Iterator[str]:
     yield from ("", "## Blind spots", "")
     for entry in gaps:
         yield f"- {_gap(entry)}"
-    for blind in view.not_evaluable:
+    for blind in unknowns(view.not_evaluable):
         yield (
-            f"- {code(blind.policy_id)} could not judge {count(blind.count, 'credential')} "
-            f"of {code(blind.source)}: {plain(label(blind.field))} is unknown"
+            f"- {code(blind.source)}, {count(blind.count, 'credential')}: "
+            f"{plain(label(blind.field))} is unknown; not judged there: "
+            f"{listing(map(code, blind.policies))}"
         )
 
 

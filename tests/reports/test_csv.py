@@ -4,7 +4,9 @@ import csv
 import io
 from collections.abc import Callable
 
-from auditor.reports.csv import COLUMNS
+import pytest
+
+from auditor.reports.csv import COLUMNS, CsvOptions
 from tests.reports.conftest import Render
 from tests.reports.hostile import every_hostile_text, poisoned_view
 from tests.reports.views import full_view, generated, view
@@ -56,3 +58,39 @@ def test_a_negative_number_would_stay_a_number(render: Render) -> None:
     rows = _rows(render("csv", full_view()))
 
     assert all(row["risk_score"].isdecimal() for row in rows)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["210987654321", "000123", "1e5", "9E87532", "3-4", "12/11", "1:30", "MAR1", "Sept-2", "2 dec"],
+)
+def test_for_a_spreadsheet_an_id_that_looks_like_a_number_or_a_day_stays_text(
+    name: str, render: Render
+) -> None:
+    raw = render("csv", poisoned_view(name), spreadsheet=True)
+
+    assert raw.startswith(b'\xef\xbb\xbf"finding_id"')
+    rows = _rows(raw.removeprefix(b"\xef\xbb\xbf"))
+    assert rows[0]["credential_name"] == f"'{name}"
+    assert not any(cell.startswith(FORMULA) for cell in rows[0].values())
+
+
+@pytest.mark.parametrize("name", ["deploy-9", "3.beta", "AKIA1", "2026-12-31", "marta", "e"])
+def test_for_a_spreadsheet_other_names_stay_as_they_are(name: str, render: Render) -> None:
+    raw = render("csv", poisoned_view(name), spreadsheet=True)
+
+    assert _rows(raw.removeprefix(b"\xef\xbb\xbf"))[0]["credential_name"] == name
+
+
+def test_for_a_spreadsheet_no_cell_runs_over_into_the_rows_below(render: Render) -> None:
+    raw = render("csv", poisoned_view("ü" * 40_000), spreadsheet=True)
+
+    rows = _rows(raw.removeprefix(b"\xef\xbb\xbf"))
+    assert max(len(cell) for row in rows for cell in row.values()) == 32_767
+    assert rows[0]["credential_name"].endswith("…")
+    assert f'"{"ü" * 40_000}"'.encode() in render("csv", poisoned_view("ü" * 40_000))
+
+
+def test_raw_and_spreadsheet_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="choose one of them"):
+        CsvOptions(raw=True, spreadsheet=True)

@@ -4,12 +4,10 @@ The page has a budget of bytes: the list of findings may take most of it, the in
 left. What does not fit is counted, and the page says where it is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from auditor.findings.news import is_news, is_news_in
 from auditor.findings.priority import first_to_deal_with
 from auditor.findings.view import HistoryEvent, ReportView
 from auditor.model import (
@@ -18,8 +16,8 @@ from auditor.model import (
     Credential,
     Finding,
     FindingStatus,
-    NotEvaluable,
 )
+from auditor.reports._reading import first_look, unknowns
 from auditor.reports.page.charts import Chart, Distributions, breakdown, severities, trend
 from auditor.reports.page.rows import (
     NOBODY,
@@ -151,8 +149,8 @@ def context(view: ReportView, findings: FindingList, inventory: Inventory) -> di
             for entry in selected
             if entry.status is not CoverageStatus.COMPLETE and entry.known_gap is None
         ],
-        "first_look": _first_look(view),
-        "not_evaluable": _unknowns(view.not_evaluable),
+        "first_look": first_look(view),
+        "not_evaluable": unknowns(view.not_evaluable),
         "ending_exceptions": view.ending_exceptions,
         "compliance": view.compliance,
         "first": list(_first(view)),
@@ -178,48 +176,6 @@ def _first(view: ReportView) -> Iterator[dict[str, Any]]:
             "action": shown(finding.remediation.summary, 300),
             "command": shown(commands[0], 400) if commands else "",
         }
-
-
-def _first_look(view: ReportView) -> int:
-    """Return how many findings opened only because their organization was never read before."""
-    first_read = frozenset(_place(entry) for entry in view.coverage if entry.is_baseline)
-    if not first_read:
-        return 0
-    return sum(
-        is_news(finding.state) and not is_news_in(finding, first_read)
-        for finding in view.findings()
-    )
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """A fact that a source does not give, and the policies that would need it."""
-
-    source: str
-    field: str
-    policies: tuple[str, ...]
-    count: int
-    """Credentials; at least, where there are more than the run names."""
-    uids: tuple[str, ...]
-
-
-def _unknowns(entries: Iterable[NotEvaluable]) -> list[Unknown]:
-    """Group what could not be judged by what is unknown; one gap often blinds several policies."""
-    groups: dict[tuple[str, str], list[NotEvaluable]] = {}
-    for entry in entries:
-        groups.setdefault((entry.source, entry.field), []).append(entry)
-    return [_unknown(*place, found) for place, found in sorted(groups.items())]
-
-
-def _unknown(source: str, field: str, found: Sequence[NotEvaluable]) -> Unknown:
-    uids = sorted({uid for entry in found for uid in entry.uids})
-    return Unknown(
-        source=source,
-        field=field,
-        policies=tuple(sorted({entry.policy_id for entry in found})),
-        count=max(len(uids), *(entry.count for entry in found)),
-        uids=tuple(uids),
-    )
 
 
 def _charts(view: ReportView) -> list[Chart]:
