@@ -1,50 +1,58 @@
 """What a page of the web view takes with 100,000 credentials on SQLite: aim 200 ms each.
 
-Two audited runs of which the second saw changes, the application behind a real uvicorn on
-loopback, every page asked over HTTP several times; the slowest answer counts. An argument names a
-folder to keep, so that the audits need not be done again.
+Two audited runs of which the second saw changes, then a real daemon on them, every page asked over
+HTTP: right after the start, when nothing else goes on, and beside a third run from its first
+reading until the view shows it. The slowest answer counts. An argument names a folder to keep, so
+that the audits need not be done again.
 """
 
-import asyncio
 import json
-import resource
+import os
+import shutil
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlencode
 
 import httpx
 
-from auditor.config import load_config
-from auditor.serving import WebSettings
-from auditor.store import Store
-from auditor.web.app import create_app
-from auditor.web.server import serve
-from benchmarks.line import LARGE, audit, prepare_folder
+from benchmarks.line import ENTRY, LARGE, audit, prepare_folder
 
 AIM = 200
 TIMES = 7
 CHANGED = 7
+PAUSE = 0.02
+"""Seconds between two requests: people do not ask without a break."""
+PATIENCE = 300
+"""Seconds for an audit and what follows it."""
+
+Taken = dict[str, list[float]]
+"""Page → milliseconds of each answer."""
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else name)
-        if not (folder / "auditor.db").exists():
-            folder.mkdir(exist_ok=True)
-            prepare_folder(folder, LARGE)
-            audit(folder)
-            change(folder / "keys.ndjson")
-            audit(folder)
-        with serving(folder) as (address, took):
-            print(f"laying out {LARGE:,} credentials: {took:.1f} s before the first answer")
-            measure(address)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of server and client: {peak:.0f} MiB")
+        kept = Path(sys.argv[1] if len(sys.argv) > 1 else name)
+        if not (kept / "auditor.db").exists():
+            kept.mkdir(exist_ok=True)
+            prepare_folder(kept, LARGE)
+            audit(kept)
+            change(kept / "keys.ndjson")
+            audit(kept)
+        folder = Path(name) / "served"
+        shutil.copytree(kept, folder)
+        change(folder / "keys.ndjson")
+        with serving(folder) as daemon:
+            measure(daemon)
 
 
 def change(path: Path) -> None:
@@ -59,33 +67,58 @@ def change(path: Path) -> None:
                 out.write(json.dumps(record) + "\n")
 
 
+@dataclass
+class Daemon:
+    """A daemon with its web view, in a folder of its own."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+    layout: str
+
+    def schedule(self, every: str) -> None:
+        """Let it audit so often from now on."""
+        schedules = f"schedules: [{{name: bench-{every}, every: {every}}}]\n"
+        (self.folder / "config.yaml").write_text(self.layout + schedules)
+        self.process.send_signal(signal.SIGHUP)
+
+    def is_auditing(self) -> bool:
+        """Whether an audit goes on."""
+        return "auditor_audits_running 1.0" in self.client.get("/metrics").text
+
+    def shows(self, run: int) -> bool:
+        """Whether the front page is that of *run*."""
+        return f'href="/runs/{run}"' in self.client.get("/").text
+
+    def peaks(self) -> dict[str, int]:
+        """Return the peak MiB of the daemon and of each process that it started and still runs."""
+        number = self.process.pid
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        return {one: _peak(one) for one in (str(number), *children)}
+
+
+def _peak(process: str) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, float]]:
-    config = load_config(folder / "config.yaml")
-    stop, ready = asyncio.Event(), threading.Event()
-    addresses: list[str] = []
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    def started(address: str) -> None:
-        addresses.append(address)
-        ready.set()
-
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        await serve(app, WebSettings(port=0), stop=stop, started=started)
-
-    with Store.open(config.database_url) as store:
-        app = create_app(store, config)
-        begun = time.perf_counter()
-        thread = threading.Thread(target=lambda: asyncio.run(run()))
-        thread.start()
-        ready.wait()
-        took = time.perf_counter() - begun
-        try:
-            yield addresses[0], took
-        finally:
-            loops[0].call_soon_threadsafe(stop.set)
-            thread.join()
+def serving(folder: Path) -> Iterator[Daemon]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    layout = (folder / "config.yaml").read_text()
+    layout += f"web: {{port: {port}}}\ndaemon: {{tick: 1s}}\n"
+    (folder / "config.yaml").write_text(layout + "schedules: [{name: later, daily: '03:00'}]\n")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", ENTRY, "--log-level", "error", "daemon"]
+    process = subprocess.Popen(command, cwd=folder, env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            yield Daemon(folder, process, client, layout)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def pages(client: httpx.Client) -> Iterator[tuple[str, str]]:
@@ -114,21 +147,71 @@ def pages(client: httpx.Client) -> Iterator[tuple[str, str]]:
     yield "schedules", "/schedules"
 
 
-def measure(address: str) -> None:
-    slowest = 0.0
-    with httpx.Client(base_url=address, timeout=60) as client:
-        for name, path in pages(client):
-            taken = []
-            for _ in range(TIMES):
-                begun = time.perf_counter()
-                answer = client.get(path)
-                taken.append((time.perf_counter() - begun) * 1000)
-                assert answer.status_code == 200, (path, answer.status_code, answer.text[-400:])
-            slowest = max(slowest, *taken)
-            middle = sorted(taken)[TIMES // 2]
-            size = len(answer.content) / 1024
-            print(f"{name:28} {middle:6.1f} ms, slowest {max(taken):6.1f} ms, {size:5.0f} KiB")
-    print(f"slowest page: {slowest:.0f} ms (aim {AIM})")
+def measure(daemon: Daemon) -> None:
+    client = daemon.client
+    begun = time.perf_counter()
+    _until(lambda: _answers(client))
+    print(f"first answer after {time.perf_counter() - begun:.1f} s")
+    _until(lambda: daemon.shows(2))
+    print(f"the newest run of {LARGE:,} after {time.perf_counter() - begun:.1f} s")
+    asked = list(pages(client))
+    first = _ask(client, asked)
+    quiet: Taken = defaultdict(list)
+    for _ in range(TIMES):
+        _add(quiet, _ask(client, asked))
+    during: Taken = defaultdict(list)
+    daemon.schedule("1m")
+    _until(daemon.is_auditing)
+    daemon.schedule("12h")
+    begun = time.perf_counter()
+    rounds = 0
+    while not daemon.shows(3):
+        _add(during, _ask(client, asked))
+        rounds += 1
+    print(f"a run and its lists: {time.perf_counter() - begun:.1f} s, {rounds} rounds meanwhile")
+    after = _ask(client, asked)
+    columns = {"first": first, "quiet": quiet, "during": during, "after": after}
+    print(f"{'':28}" + "".join(f"{name + ', ms':>17}" for name in columns))
+    for name, _ in asked:
+        print(f"{name:28}" + "".join(_cell(taken[name]) for taken in columns.values()))
+    worst = {name: max(max(one) for one in taken.values()) for name, taken in columns.items()}
+    print("slowest: " + ", ".join(f"{name} {ms:.0f}" for name, ms in worst.items()), f"(aim {AIM})")
+    print(f"peak MiB by process: {daemon.peaks()}")
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _ask(client: httpx.Client, asked: Iterable[tuple[str, str]]) -> Taken:
+    taken: Taken = {}
+    for name, path in asked:
+        time.sleep(PAUSE)
+        begun = time.perf_counter()
+        answer = client.get(path)
+        taken[name] = [(time.perf_counter() - begun) * 1000]
+        assert answer.status_code == 200, (path, answer.status_code, answer.text[-400:])
+    return taken
+
+
+def _add(all_of_them: Taken, more: Taken) -> None:
+    for name, taken in more.items():
+        all_of_them[name] += taken
+
+
+def _cell(taken: list[float]) -> str:
+    text = f"{median(taken):.0f}" + (f" to {max(taken):.0f}" if len(taken) > 1 else "")
+    return f"{text:>17}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def daemon(config_path: Path, *, once: bool) -> int:
     return asyncio.run(_serve(config, config_path, once=once))
 
 
+@dataclass
+class InForce:
+    """The configuration in force, and who is told when another one takes its place."""
+
+    config: Config
+    followers: list[Callable[[Config], None]] = field(default_factory=list)
+
+    def take(self, config: Config) -> None:
+        """Let *config* be in force."""
+        self.config = config
+        for tell in self.followers:
+            tell(config)
+
+
 def checked(config_path: Path) -> Config:
     """Return the configuration after checking what audits will need; raises `ConfigError`."""
     config = load_config(config_path)
@@ -51,16 +66,17 @@ async def _serve(config: Config, config_path: Path, *, once: bool) -> int:
         leadership = store.leadership(lease=timing.lease)
         if config.is_on_sqlite:
             leadership.hold()  # a second daemon is refused here, before it does anything
+        in_force = InForce(config)
         service = Daemon(
             work_of(config, store),
             ledger=store.ledger,
             leadership=leadership,
-            load=loader(config, config_path, store),
+            load=loader(in_force, config_path, store),
             tick_every=timing.tick,
             grace=timing.grace,
         )
         if not once:
-            async with serving(config, store, service):
+            async with serving(in_force, store, service):
                 return await service.run()
         looked = await service.once()
         if looked is None:
@@ -85,44 +101,34 @@ def _tell(looked: Once, config: Config, store: Store) -> int:
 
 
 @asynccontextmanager
-async def serving(config: Config, store: Store, service: Daemon) -> AsyncIterator[None]:
+async def serving(in_force: InForce, store: Store, service: Daemon) -> AsyncIterator[None]:
     """Answer browsers, probes and Prometheus meanwhile, where the configuration has `web:`."""
-    settings = config.layout.web
-    if settings is None:
+    if in_force.config.layout.web is None:
         yield
         return
     try:
         from auditor import health  # noqa: PLC0415 - an extra may be missing
-        from auditor.web.app import create_app  # noqa: PLC0415
-        from auditor.web.server import serve  # noqa: PLC0415
+        from auditor.web.beside import Logs, beside  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`web:` needs {error.name}, which is not installed; "
             "install it with `pip install 'auditor[serve]'`, or leave `web:` out."
         ) from None
-    routes = health.routes(lambda: gather(store, config, pipeline.utc_now()), service.state)
-    app = create_app(store, config, more_routes=routes)
-    stop, started = asyncio.Event(), asyncio.Event()
-    answering = asyncio.create_task(
-        serve(app, settings, stop=stop, started=lambda _address: started.set())
+    probes = health.routes(
+        lambda: gather(store, in_force.config, pipeline.utc_now()), service.state
     )
-    waiting = asyncio.create_task(started.wait())
-    await asyncio.wait({answering, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
-        if answering.done():
-            answering.result()  # raises what is wrong with the address
+    told = click.get_current_context().find_root().params
+    as_json = {"auto": None, "json": True}.get(told["log_format"], False)
+    async with beside(in_force.config, probes, Logs(told["log_level"], as_json)) as view:
+        in_force.followers.append(view.show)
         yield
-    finally:
-        stop.set()
-        await asyncio.wait({answering})
 
 
-def loader(config: Config, config_path: Path, store: Store) -> Callable[[], Work]:
-    """Return what reads the configuration again; it raises `ConfigError` and changes nothing."""
+def loader(in_force: InForce, config_path: Path, store: Store) -> Callable[[], Work]:
+    """Return what reads the configuration again; where it raises `ConfigError` nothing changes."""
 
     def load() -> Work:
-        new = checked(config_path)
+        config, new = in_force.config, checked(config_path)
         for block, before, after in (
             ("database", config.database_url, new.database_url),
             ("web", config.layout.web, new.layout.web),
@@ -130,7 +136,9 @@ def loader(config: Config, config_path: Path, store: Store) -> Callable[[], Work
         ):
             if before != after:
                 raise ConfigError(f"`{block}` changed in {config_path}: restart the daemon for it.")
-        return work_of(new, store)
+        work = work_of(new, store)
+        in_force.take(new)
+        return work
 
     return load
 

@@ -31,11 +31,18 @@ _FACTS = (
     _run.judged,
 )
 
+# A presence that begins has a version that does.
 _touched = text("""
     SELECT c.uid, c.id FROM credential c
-    WHERE c.uid > :after AND EXISTS (
-        SELECT 1 FROM presence p WHERE p.credential_id = c.id
-        AND (p.version > :start OR p.until > :start) AND p.since <= :stop
+    WHERE c.uid > :after AND (
+        EXISTS (
+            SELECT 1 FROM version v
+            WHERE v.credential_id = c.id AND v.since > :start AND v.since <= :stop
+        )
+        OR EXISTS (
+            SELECT 1 FROM presence p
+            WHERE p.credential_id = c.id AND p.until > :start AND p.until <= :stop
+        )
     )
     ORDER BY c.uid LIMIT :most
 """)

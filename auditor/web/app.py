@@ -1,7 +1,9 @@
 """The application: routes, what happens when something fails, and the door before all of it."""
 
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auditor.config import Config
 from auditor.errors import AuditorError, StoreError
@@ -21,9 +24,10 @@ from auditor.store import Store
 from auditor.web import compare, details, lists, login, runs
 from auditor.web.access import Access
 from auditor.web.guard import LOGIN, Guard
-from auditor.web.render import page, problem, style
-from auditor.web.shelf import Shelf
+from auditor.web.render import page, prepare, problem, style
+from auditor.web.shelf import LayingOut, Shelf
 from auditor.web.site import NoRunYet, Site
+from auditor.web.traffic import Traffic
 
 log = structlog.get_logger()
 
@@ -33,6 +37,9 @@ _ICON = (
     b'<path d="M4 8.5 7 11.5 12 4.5" fill="none" stroke="#fff" stroke-width="2"/></svg>'
 )
 _A_DAY = "private, max-age=86400"
+_TURN = 0.0002
+"""Seconds until a busy thread gives way, for a page takes its turn dozens of times; 0.005 is usual.
+"""
 
 
 def create_app(
@@ -48,28 +55,65 @@ def create_app(
     """
     settings = config.layout.web or WebSettings()
     access = Access(settings, settings.secret(config.directory))
-    shelf = Shelf(store, config)
+    traffic = Traffic()
+    shelf = Shelf(store, config, traffic)
+    site = Site(store, config, shelf, access, clock)
     app = Starlette(
         routes=[*more_routes, *_routes()],
-        middleware=[Middleware(Guard, settings=settings, access=access)],
+        middleware=[
+            Middleware(_Counted, traffic=traffic),
+            Middleware(Guard, settings=settings, access=access),
+        ],
         exception_handlers=_HANDLERS,
-        lifespan=_lifespan(shelf),
+        lifespan=_lifespan(site),
     )
-    app.state.site = Site(store, config, shelf, access, clock)
+    app.state.site = site
     return app
 
 
-def _lifespan(shelf: Shelf) -> Any:
+def reload(app: Starlette, config: Config) -> None:
+    """Let *app* show what *config* says; whom it lets in, and where it listens, stays."""
+    site: Site = app.state.site
+    app.state.site = replace(site, config=config)
+    site.shelf.follow(config)
+
+
+class _Counted:
+    """ASGI middleware that tells of every request while it is answered."""
+
+    def __init__(self, app: ASGIApp, *, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with self._traffic.answering():
+            await self._app(scope, receive, send)
+
+
+def _lifespan(site: Site) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN)
+        site.shelf.open()
+        await run_in_threadpool(_warm_up, site)
         try:
-            await run_in_threadpool(shelf.refresh)
-        except AuditorError as error:  # the pages say it; the next run may be readable
-            log.error("catalogue.failed", error=str(error))  # noqa: TRY400
-        yield
-        await run_in_threadpool(shelf.close)
+            yield
+        finally:
+            await run_in_threadpool(site.shelf.close)
+            sys.setswitchinterval(usual)
 
     return lifespan
+
+
+def _warm_up(site: Site) -> None:
+    """Do what only the first request of each kind would have to wait for."""
+    prepare()
+    runs.formats(site)
 
 
 def _routes() -> list[BaseRoute]:
@@ -105,6 +149,12 @@ def _no_run(request: Request, _error: Exception) -> Response:
     return page(request, "empty.html")
 
 
+def _laying_out(request: Request, _error: Exception) -> Response:
+    answer = page(request, "wait.html", 503)
+    answer.headers["retry-after"] = answer.headers["refresh"] = "2"
+    return answer
+
+
 def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
@@ -128,6 +178,7 @@ def _known(request: Request, error: Exception) -> Response:
 
 _HANDLERS: dict[Any, Any] = {
     NoRunYet: _no_run,
+    LayingOut: _laying_out,
     HTTPException: _http,
     StoreError: _store,
     AuditorError: _known,

@@ -1,26 +1,33 @@
 """The newest judged run, laid out for pages: what lists filter by, in the order they show it.
 
 Names, owners and the order of risk are known only to explained findings and decoded credentials;
-a page cannot do that for a hundred thousand. So it is done once a run, into a private file that
-SQLite deletes with its connection, whatever database the store itself is.
+a page cannot do that for a hundred thousand. So it is done once a run, into a private file without
+a name that goes with its connections, whatever database the store itself is.
 """
 
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 from msgspec.structs import replace
 
+from auditor.errors import StoreError
 from auditor.line.explain import Explainer
 from auditor.model import Credential, FindingState, FindingStatus
 
-_BATCH = 1000
+_BATCH = 200
+"""Rows that are written at once: a page that comes meanwhile waits for no more than these."""
+_READERS = 4
+"""Pages that read at the same time."""
 _MOST_COUNTS = 1000
 _SCHEMA = """
     CREATE TABLE credential (
@@ -104,16 +111,42 @@ def searchable(credential: Credential) -> str:
     return words.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
+def _on_and_on() -> None:
+    """Give way to nobody."""
+
+
+def _connections(number: int) -> list[sqlite3.Connection]:
+    """Return connections to one new file, which has no name any more."""
+    with TemporaryDirectory(prefix="auditor-") as folder:
+        path = Path(folder) / "catalogue"
+        made = [sqlite3.connect(path, check_same_thread=False) for _ in range(number)]
+        for one in made:
+            # Nothing of it outlives the process, so nothing need survive a crash.
+            one.execute("PRAGMA journal_mode = OFF")
+            one.execute("PRAGMA synchronous = OFF")
+            one.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file
+        return made
+
+
 class Catalogue(AbstractContextManager["Catalogue"]):
     """One judged run, ready to be looked at; safe to use from several threads."""
 
-    def __init__(self, run_id: int, explainer: Explainer) -> None:
+    def __init__(
+        self, run_id: int, explainer: Explainer, give_way: Callable[[], None] = _on_and_on
+    ) -> None:
+        """Begin an empty one; *give_way* is called between the batches that fill it."""
         self.run_id = run_id
         self.explainer = explainer
         self.facets = Facets({}, {}, {})
-        self._database = sqlite3.connect("", check_same_thread=False)
+        self._give_way = give_way
+        self._database, *readers = _connections(1 + _READERS)
         self._database.executescript(_SCHEMA)
-        self._turn = threading.Lock()
+        self._readers: SimpleQueue[sqlite3.Connection | None] = SimpleQueue()
+        """None: there are none any more."""
+        self._open_readers = len(readers)
+        for reader in readers:
+            self._readers.put(reader)
+        self._counting = threading.Lock()
         self._counts = _Counts()
         self._numbers = 0
         self._known_counts: dict[tuple[str, tuple[Any, ...]], int] = {}
@@ -152,7 +185,7 @@ class Catalogue(AbstractContextManager["Catalogue"]):
         self._write_findings(rows)
 
     def close_books(self) -> None:
-        """Put the findings in order and count what they can be filtered by."""
+        """Put the findings in order and count what they can be filtered by; pages read then."""
         self._database.executescript(_ORDERED)
         self._database.commit()
         found = {
@@ -198,17 +231,25 @@ class Catalogue(AbstractContextManager["Catalogue"]):
         marks = ", ".join("?" * 13)
         self._database.executemany(f"INSERT INTO credential VALUES ({marks})", rows)  # noqa: S608
         self._database.executemany("INSERT INTO credential_body VALUES (?, ?)", bodies)
+        self._give_way()
 
     def _write_findings(self, rows: list[tuple[Any, ...]]) -> None:
         marks = ", ".join("?" * 10)
         self._database.executemany(f"INSERT INTO found VALUES ({marks})", rows)  # noqa: S608
+        self._give_way()
 
     # -- reading
 
     def rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Return what *statement*, which holds no value but bound ones, finds."""
-        with self._turn:
-            return self._database.execute(statement, parameters).fetchall()
+        reader = self._readers.get()
+        if reader is None:
+            self._readers.put(None)
+            raise StoreError("a newer run has taken the place of the one this page began with")
+        try:
+            return reader.execute(statement, parameters).fetchall()
+        finally:
+            self._readers.put(reader)
 
     def count(self, statement: str, parameters: dict[str, Any]) -> int:
         """Return the one number that *statement* finds; it stays what it is, so it is kept."""
@@ -216,9 +257,10 @@ class Catalogue(AbstractContextManager["Catalogue"]):
         known = self._known_counts.get(key)
         if known is None:
             known = int(self.rows(statement, parameters)[0][0])
-            if len(self._known_counts) >= _MOST_COUNTS:
-                self._known_counts.clear()
-            self._known_counts[key] = known
+            with self._counting:
+                if len(self._known_counts) >= _MOST_COUNTS:
+                    self._known_counts.clear()
+                self._known_counts[key] = known
         return known
 
     def credential(self, body: bytes) -> Credential:
@@ -235,8 +277,13 @@ class Catalogue(AbstractContextManager["Catalogue"]):
 
     def close(self) -> None:
         """Delete the file."""
-        with self._turn:
-            self._database.close()
+        while (reader := self._readers.get()) is not None:
+            reader.close()
+            self._open_readers -= 1
+            if not self._open_readers:  # whoever read still has given its connection back
+                self._readers.put(None)
+        self._readers.put(None)
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ from auditor.wording import day, fact, label, shown
 
 _CHOICE = 60
 _ROWS = 50
-_BATCH = 100
+_BATCH = 50
 _BATCHES = 5
 """A page looks at so many credentials at most; the next one goes on from there."""
 

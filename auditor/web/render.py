@@ -49,6 +49,14 @@ def style() -> tuple[bytes, str]:
     return content, hashlib.sha256(content).hexdigest()[:16]
 
 
+def prepare() -> None:
+    """Read and translate all templates, which the first page of each kind would wait for."""
+    made = environment()
+    for name in made.list_templates(filter_func=lambda name: name.startswith("web/")):
+        if name.endswith(".html"):
+            made.get_template(name)
+
+
 _SHEETS = ("report/style.css", "web/style.css")
 
 

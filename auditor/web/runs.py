@@ -69,7 +69,7 @@ def run(request: Request) -> Response:
         request,
         "run.html",
         **names | _slice(request, names["coverage"], f"/runs/{record.id}"),
-        formats=_formats(site),
+        formats=formats(site),
         compare=address("/compare", {"from": earlier[0].id, "to": record.id}) if earlier else "",
     )
 
@@ -96,7 +96,7 @@ def download(request: Request) -> Response:
     """Hand out a report: the one the run wrote, else the same rendered once more."""
     site = site_of(request)
     name = request.path_params["format"]
-    if name not in dict(_formats(site)):
+    if name not in dict(formats(site)):
         raise HTTPException(404, "There is no report format of this name.")
     record = _record(site, request.path_params["id"])
     if not record.summary:
@@ -140,8 +140,8 @@ def _render(site: Site, record: RunRecord, report: ReportFormat) -> Path:
     return path
 
 
-def _formats(site: Site) -> list[tuple[str, str]]:
-    """Return the formats that can be had here, each with its file's ending."""
+def formats(site: Site) -> list[tuple[str, str]]:
+    """Return the report formats that can be had here, each with its file's ending."""
     found = []
     for name in plugs.names("auditor.reports"):
         with suppress(ConfigError, ImportError):  # such as one whose extra is not installed

@@ -19,16 +19,18 @@ async def serve(
     app: ASGIApp,
     settings: WebSettings,
     *,
+    listening: socket.socket | None = None,
     stop: asyncio.Event | None = None,
     started: Callable[[str], None] = lambda _address: None,
 ) -> None:
     """Answer until *stop* is set; without it, until SIGTERM or SIGINT.
 
-    With *stop* no signal handler is touched, so that it runs beside others in one process.
-    *started* is told the address once it answers. Raises `ConfigError` where the address cannot
-    be had.
+    With *listening* that socket is answered, and closed in the end, instead of one on the
+    address of *settings*. With *stop* no signal handler is touched, so that it runs beside others
+    in one process. *started* is told the address once it answers. Raises `ConfigError` where the
+    address cannot be had.
     """
-    listening = listen(settings)
+    listening = listening or listen(settings)
     config = uvicorn.Config(
         app,
         log_config=None,

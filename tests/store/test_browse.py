@@ -103,6 +103,31 @@ def test_pages_of_credentials_give_the_whole_difference(store: Store, runs: list
         ]
 
 
+def test_what_changed_later_is_not_looked_at(
+    line: Line, store: Store, credential: Build, at: At
+) -> None:
+    names = [f"key-{number}" for number in range(5)]
+    days = (
+        [credential(name) for name in names],
+        [credential(name) for name in names],
+        [credential(name, name=f"{name} renamed") for name in names[1:]],
+    )
+    runs = []
+    for day, page in enumerate(days):
+        runs.append(line.run(at(day), page))
+        judge(store, runs[-1])
+    first, same, last = runs
+
+    def touched(a: int, b: int) -> int:
+        start, stop = store.browse.judged(a), store.browse.judged(b)
+        assert start is not None
+        assert stop is not None
+        return len(list(store.browse.touched(start, stop, 9)))
+
+    assert touched(first, same) == 0
+    assert touched(same, last) == 5
+
+
 def test_pages_of_findings_give_the_whole_difference(store: Store, runs: list[int]) -> None:
     for a, b in pairs(runs):
         start, stop = store.browse.judged(a), store.browse.judged(b)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from auditor.config import load_config
+from auditor.errors import AuditorError
 from auditor.serving import WebSettings
 from auditor.store import Store
 from auditor.web.app import create_app
@@ -64,6 +65,11 @@ class Web:
         self.store = Store.open(self.config.database_url)
         self.app = create_app(self.store, self.config, clock=lambda: house.now + timedelta(hours=1))
 
+    def lay_out(self) -> None:
+        """Have the newest run ready, which the first pages would not wait for."""
+        with suppress(AuditorError):  # which the pages say then
+            self.app.state.site.shelf.refresh()
+
     @contextmanager
     def served(self) -> Iterator[str]:
         """Answer on a real socket meanwhile; yields the address."""
@@ -79,6 +85,7 @@ class Web:
             loops.append(asyncio.get_running_loop())
             await serve(self.app, WebSettings(port=0), stop=stop, started=started)
 
+        self.lay_out()
         with capture_logs():
             thread = threading.Thread(target=lambda: asyncio.run(run()))
             thread.start()
@@ -96,6 +103,7 @@ class Web:
 
     def visit(self, *, host: str = "127.0.0.1", peer: str = "127.0.0.1") -> httpx.AsyncClient:
         """Ask without a socket, as if from *peer*."""
+        self.lay_out()
         transport = httpx.ASGITransport(self.app, client=(peer, 50000))
         return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
 
