@@ -15,7 +15,8 @@ from auditor.store import Earlier, Store
 from auditor.store.codec import instant
 from auditor.store.past import Reading
 
-_AT_ONCE = 50
+_FIRST, _AT_ONCE = 2, 50
+"""Runs read at once: most channels ask for the last one only."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class StoredPast:
 
     def offered(self, channel: str) -> Iterator[PastRun]:
         """Yield the judged runs that *channel* was offered before this one, the newest first."""
-        before: int | None = self.run.id
-        while before is not None:
-            records = self.store.browse.runs(_AT_ONCE, before=before)
+        before, most = self.run.id, _FIRST
+        while records := self.store.browse.runs(most, before=before):
+            before, most = records[-1].id, _AT_ONCE
             for record in records:
                 if not record.summary:
                     continue
@@ -45,7 +46,6 @@ class StoredPast:
                         now=record.now,
                         ending_exceptions=told.ending_exceptions,
                     )
-            before = records[-1].id if len(records) == _AT_ONCE else None
 
     def since(self, run: PastRun) -> Between:
         """Return what happened after *run*."""
