@@ -1,4 +1,4 @@
-"""Signals of a long-running process, as events of its loop."""
+"""Signals: events of the loop for a long-running process, an interruption for a command."""
 
 import asyncio
 import os
@@ -52,6 +52,22 @@ def signals(
         for number, handler in before.items():
             signal.signal(number, handler)
         told.set()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does: what is open is closed, and the run says why.
+
+    A timer or container that runs out of time sends nothing else.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _leave(number: int, why: str) -> None:

@@ -54,6 +54,7 @@ def audit(
     from auditor.cli.memory import expect_streaming  # noqa: PLC0415
     from auditor.cli.progress import progress  # noqa: PLC0415
     from auditor.config import load_config  # noqa: PLC0415
+    from auditor.signals import interruptible  # noqa: PLC0415
 
     config = load_config(config_path)
     order = pipeline.Order(
@@ -65,7 +66,7 @@ def audit(
         deliver=not no_deliver,
     )
     expect_streaming()
-    with progress(quiet=quiet) as report:
+    with interruptible(), progress(quiet=quiet) as report:
         result = asyncio.run(pipeline.audit(config, order, progress=report))
     if not quiet:
         show_result(result)

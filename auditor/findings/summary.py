@@ -121,7 +121,7 @@ class SummaryBuilder:
             known = wording.count(self._credentials, "credential")
             text = f"No open finding on the {known} that could be read"
         else:
-            worst = [f"{self._severity[one]} {one}" for one in WORST if self._severity[one]]
+            worst = [f"{self._severity[one]:,} {one}" for one in WORST if self._severity[one]]
             text = (
                 f"{wording.count(found, 'open finding')} on {self._with_findings:,} of "
                 f"{wording.count(self._credentials, 'credential')}"

@@ -17,7 +17,7 @@ from auditor.model import (
 )
 from auditor.store.book import decode_finding
 from auditor.store.codec import IdSet, instant, unpack
-from auditor.store.records import Earlier, Event, FindingRecord
+from auditor.store.records import Earlier, FindingRecord
 from auditor.store.state import Fact, State
 from auditor.store.tables import (
     Collection,
@@ -268,18 +268,3 @@ def _record(row: Any, latest: int | None) -> FindingRecord:
     if row.run_id != latest:
         force_setattr(state, "change", Change.UNCHANGED)
     return FindingRecord(state=state, run_id=row.run_id)
-
-
-def events(connection: Connection, finding_id: str) -> list[Event]:
-    """Return every state a finding took on, the oldest first."""
-    statement = (
-        select(_event.run_id, _run.now, _event.body)
-        .join(table(FindingRow), _finding.number == _event.finding)
-        .join(table(Run), _run.id == _event.run_id)
-        .where(_finding.id == finding_id)
-        .order_by(_event.id)
-    )
-    return [
-        Event(run_id=run_id, at=instant(now), state=_decode_state(body))
-        for run_id, now, body in connection.execute(statement)
-    ]

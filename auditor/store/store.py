@@ -384,7 +384,7 @@ class Store:
     def events(self, finding_id: str) -> list[Event]:
         """Return every state a finding took on, the oldest first."""
         with self._database.read() as connection:
-            return history.events(connection, finding_id)
+            return story.events(connection, finding_id)
 
     def timeline(self, uid: str) -> list[TimelineEntry]:
         """Return everything that happened to a credential, the oldest first."""

@@ -1,15 +1,15 @@
-"""Tells the story of one credential: when it came, what changed, when it was used, when it went."""
+"""Tells the story of one finding, or of one credential: came, changed, was used, went."""
 
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from auditor.model import FindingState
 from auditor.store.codec import Use, instant, unpack, unpack_use, use_facts
-from auditor.store.records import TimelineEntry
+from auditor.store.records import Event, TimelineEntry
 from auditor.store.tables import (
     Collection,
     CredentialRow,
@@ -43,7 +43,10 @@ def timeline(connection: Connection, uid: str) -> list[TimelineEntry]:
     number = connection.scalar(select(_credential.id).where(_credential.uid == uid))
     if number is None:
         return []
-    entries = list(_findings(connection, number))
+    entries = [
+        TimelineEntry(at=event.at, run_id=event.run_id, kind="finding", finding=event.state)
+        for event in _events(connection, _finding.credential_id == number)
+    ]
     statement = (
         select(_scope.id, _scope.source)
         .where(_scope.id.in_(select(_presence.scope_id).where(_presence.credential_id == number)))
@@ -54,18 +57,21 @@ def timeline(connection: Connection, uid: str) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: (entry.at, entry.run_id, _ORDER.index(entry.kind)))
 
 
-def _findings(connection: Connection, number: int) -> Iterator[TimelineEntry]:
+def events(connection: Connection, finding_id: str) -> list[Event]:
+    """Return every state a finding took on, the oldest first."""
+    return list(_events(connection, _finding.id == finding_id))
+
+
+def _events(connection: Connection, chosen: ColumnElement[bool]) -> Iterator[Event]:
     statement = (
         select(_event.run_id, _run.now, _event.body)
         .join(table(FindingRow), _finding.number == _event.finding)
         .join(table(Run), _run.id == _event.run_id)
-        .where(_finding.credential_id == number)
+        .where(chosen)
         .order_by(_event.id)
     )
     for run_id, now, body in connection.execute(statement):
-        yield TimelineEntry(
-            at=instant(now), run_id=run_id, kind="finding", finding=_decode_state(body)
-        )
+        yield Event(run_id=run_id, at=instant(now), state=_decode_state(body))
 
 
 class _Seen:

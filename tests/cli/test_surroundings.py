@@ -2,6 +2,7 @@
 
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -9,8 +10,11 @@ import pytest
 
 from auditor.cli.newfile import write_new
 from auditor.errors import ConfigError
+from auditor.model import RunStatus
 from auditor.store import Store
+from tests.cli.conftest import ROOT
 from tests.house import NOW
+from tests.service.conftest import wait_for
 
 AUDITOR = [sys.executable, "-c", "import sys; from auditor.cli import main; sys.exit(main())"]
 
@@ -84,3 +88,33 @@ def test_only_failed_runs_are_no_latest_run(run, home):
 
     assert answer.code == 2
     assert "No run was judged yet, of 1; run `auditor audit`, or name one by number" in answer.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_audit_that_is_told_to_stop_says_so_and_notes_it(tmp_path, number):
+    database = f"sqlite:///{tmp_path / 'auditor.db'}"
+    (tmp_path / "config.yaml").write_text(
+        f"database: {{url: '{database}'}}\n"
+        "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'}]\n"
+    )
+    (tmp_path / "hold-2").touch()
+    process = subprocess.Popen(
+        [*AUDITOR, "--log-level", "error", "audit", "-c", tmp_path / "config.yaml"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        calls = tmp_path / "calls"
+        wait_for(lambda: calls.exists() and "org-2" in calls.read_text())
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert (process.returncode, out, err.strip()) == (130, "", "auditor: interrupted")
+    with Store.open(database) as store:
+        (run,) = store.runs()
+    assert run.status == RunStatus.INTERRUPTED
