@@ -82,9 +82,10 @@ async def pages(
         else:
             last = await client.get_link(cursor, last)
         number += 1
+        known = len(seen)  # records without a key would never stop being new
         records = _fresh(_records(last, member), key, seen)
         link = next_link(last)
-        if link is None and is_counted and records:
+        if link is None and is_counted and len(seen) > known:
             link = f"page {number}"
         return Batch(records, link is not None, link)
 
