@@ -37,6 +37,7 @@ def compare(request: Request) -> Response:
     names: dict[str, Any] = {
         "choices": [(record.id, f"Run {record.id}, {day(record.now)}") for record in known],
         "chosen": wanted,
+        "unknown": [n for n, found in zip(wanted, (start, stop), strict=True) if n and not found],
         "is_comparable": start is not None and stop is not None and start != stop,
     }
     if start is not None and stop is not None and start != stop:

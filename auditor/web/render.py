@@ -72,13 +72,18 @@ def address(path: str, given: Mapping[str, Any] | None = None, **more: Any) -> s
 
 def page(request: Request, template: str, status: int = 200, **names: Any) -> Response:
     """Return a page; *names* are what its template shows."""
-    path = request.url.path
-    top = "/" + path.split("/")[1]
-    here = {"/credential": "/credentials"}.get(top, top)
-    text = environment().get_template(f"web/{template}").render(here=here, **names)
+    text = environment().get_template(f"web/{template}").render(here=_section(request), **names)
     return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
 
 
 def problem(request: Request, status: int, title: str, detail: str) -> Response:
     """Return a page that says what is wrong and what to do."""
-    return page(request, "problem.html", status, title=title, detail=detail)
+    back = next((way for way in MENU if way[0] == _section(request)), MENU[0])
+    detail = detail[:1].upper() + detail[1:]
+    return page(request, "problem.html", status, title=title, detail=detail, back=back)
+
+
+def _section(request: Request) -> str:
+    """Return the page of the menu that a request belongs to."""
+    top = "/" + request.url.path.split("/")[1]
+    return {"/credential": "/credentials"}.get(top, top)

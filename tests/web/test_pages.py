@@ -248,6 +248,28 @@ def test_what_is_not_there_is_said_to_be_missing(visitor, path):
     assert "Not here" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("/runs/99", "/runs"),
+        ("/credential?uid=none", "/credentials"),
+        ("/findings/none", "/findings"),
+        ("/nothing", "/"),
+    ],
+)
+def test_what_is_missing_leads_back_to_its_list(visitor, path, back):
+    main = visitor.get(path).text.partition("<main")[2]
+
+    assert links(main) == {back, "/"}
+
+
+def test_a_run_that_cannot_be_compared_is_named(visitor):
+    text = visitor.get("/compare?from=1&to=77").text
+
+    assert "Run 77 is not known, or was not judged." in text
+    assert "Run 1 is not known" not in text
+
+
 def test_a_newer_run_is_shown_once_it_is_laid_out(tmp_path):
     house = House(tmp_path)
     house.export(key(1))
