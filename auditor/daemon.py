@@ -8,7 +8,7 @@ occurrence. Of several daemons on one database one leads and the others stand by
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +72,8 @@ class Once:
     done: tuple[str, ...]
     failed: tuple[str, ...]
     """Those that failed, or were cut short and will be taken up again."""
+    is_interrupted: bool = False
+    """Whether Ctrl-C ended it."""
 
 
 class Daemon:
@@ -127,8 +129,7 @@ class Daemon:
             misfire_grace_time=None,
         )
         watchdog = asyncio.create_task(keep_watchdog())
-        last = self._grace.total_seconds() + 2 * _UNWIND
-        with signals(self._stop, self._reload_soon, end_after=last) as received:
+        with self._obeying(self._reload_soon) as received:
             scheduler.start()
             log.info("daemon.started", schedules=[one.name for one in self._work.schedules])
             notify("READY=1")
@@ -146,24 +147,40 @@ class Daemon:
     async def once(self) -> Once | None:
         """Run what is due now, work off the outbox and return: for cron and Kubernetes.
 
-        None where another daemon leads, whose business it is then.
+        None where another daemon leads, whose business it is then. Signals are obeyed as by `run`.
         """
-        try:
-            await self.tick()
-            if not self._is_leader:
-                return None
-            tasks = list(self._running.values())
-            went_well = await asyncio.gather(*tasks)
-            if self._delivering is not None:
-                await self._delivering
-            await self._work_off()
-            ends = [(task.get_name(), well) for task, well in zip(tasks, went_well, strict=True)]
-            return Once(
-                done=tuple(name for name, well in ends if well),
-                failed=tuple(name for name, well in ends if not well),
-            )
-        finally:
-            await self._resign()
+        with self._obeying(lambda: None) as received:
+            try:
+                await self.tick()
+                if not self._is_leader:
+                    return None
+                tasks = list(self._running.values())
+                await self._to_the_end(tasks)
+                done = [task for task in tasks if not task.cancelled() and task.result()]
+                return Once(
+                    done=tuple(task.get_name() for task in done),
+                    failed=tuple(task.get_name() for task in tasks if task not in done),
+                    is_interrupted=received == [signal.SIGINT],
+                )
+            finally:
+                await self._resign()
+
+    async def _to_the_end(self, tasks: Sequence[asyncio.Task[bool]]) -> None:
+        """Await *tasks* and all deliveries, or, once told to stop, what ends in time."""
+
+        async def everything() -> None:
+            await asyncio.wait([*tasks, *([self._delivering] if self._delivering else [])])
+            self._delivering = asyncio.create_task(self._work_off(), name="outbox")
+            await asyncio.wait([self._delivering])
+
+        working = asyncio.create_task(everything())
+        told = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await self._drain()
+        told.cancel()
+        working.cancel()
+        await asyncio.wait({working})
 
     async def tick(self) -> None:
         """Start what is due, and one pass over the outbox unless the last one still goes on."""
@@ -179,7 +196,8 @@ class Daemon:
             )
         if self._delivering is None or self._delivering.done():
             is_idle = all(task.done() for task in self._running.values())
-            self._delivering = asyncio.create_task(self._work_off(now if is_idle else None))
+            work_off = self._work_off(now if is_idle else None)
+            self._delivering = asyncio.create_task(work_off, name="outbox")
 
     async def _leads(self) -> bool:
         try:
@@ -199,6 +217,12 @@ class Daemon:
         self._is_leader = False
         with suppress(StoreError):  # then the lease runs out by itself
             await asyncio.to_thread(self._leadership.release)
+
+    def _obeying(
+        self, reload: Callable[[], None]
+    ) -> AbstractContextManager[Sequence[signal.Signals]]:
+        last = self._grace.total_seconds() + 2 * _UNWIND
+        return signals(self._stop, reload, end_after=last)
 
     def _reload_soon(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -225,6 +249,8 @@ class Daemon:
         limit = schedule.max_runtime
         failure: str | None = None
         async with self._one_at_a_time:
+            if self._stop.is_set():  # it waited for another one; the next daemon takes it up
+                return False
             log.info("occurrence.started", is_catch_up=start.is_catch_up, **facts)
             try:
                 async with asyncio.timeout(limit.total_seconds() if limit else None):

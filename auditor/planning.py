@@ -143,8 +143,8 @@ class Planning:
             last = min(self._ledger.known_since(schedule.name, now), now)
         answer = due(plan, last, now)
         for missed in answer.missed:
-            reason = "the auditor was down or a blackout held it back"
-            self._leave_out(schedule, missed, "missed", reason, now)
+            held = " or a blackout held it back" if plan.blackouts else ""
+            self._leave_out(schedule, missed, "missed", f"the auditor was down{held}", now)
         if answer.run is None:
             return None
         if is_busy:

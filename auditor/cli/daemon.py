@@ -97,6 +97,8 @@ def _tell(looked: Once, config: Config, store: Store) -> int:
         schedules = gather(store, config, pipeline.utc_now()).schedules
         following = min((one.next_at, one.name) for one in schedules if one.next_at is not None)
         click.echo(f"Nothing was due; next is {following[1]} at {rfc3339(following[0])}.")
+    if looked.is_interrupted:
+        return exits.INTERRUPTED
     return exits.INCOMPLETE if looked.failed else exits.CLEAN
 
 

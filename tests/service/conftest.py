@@ -37,6 +37,8 @@ class Service:
         self.extra = ""
         self.every = "1d"
         self.limit = ""
+        self.more = ""
+        """Further schedules."""
         self.options = ""
         self.timing = f"tick: 1s, lease: {LEASE}s"
         self.processes: list[subprocess.Popen[str]] = []
@@ -48,7 +50,7 @@ class Service:
             "sources: [{name: paced, provider: 'tests.fakes.paced:Paced'"
             f"{self.options}}}]\n"
             "reports: {directory: reports, formats: [json]}\n"
-            f"schedules: [{{name: often, every: {self.every}{self.limit}}}]\n"
+            f"schedules: [{{name: often, every: {self.every}{self.limit}}}{self.more}]\n"
             f"daemon: {{{self.timing}}}\n{self.extra}\n"
         )
         return path

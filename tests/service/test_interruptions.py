@@ -143,6 +143,43 @@ def test_whatever_is_thrown_inside_a_source_every_unit_ends_in_a_state(
     assert parts["org-4"] == ("internal_error" if is_caught else None)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--once",)])
+def test_after_sigterm_nothing_new_starts_and_the_next_daemon_takes_it_up(
+    service: Service, arguments: tuple[str, ...]
+):
+    service.more = ", {name: other, every: 1d}"
+    hold = service.mark("hold-2")
+    daemon = service.start(*arguments)
+    wait_for(lambda: len(service.calls()) == 10)
+    daemon.send_signal(signal.SIGTERM)
+    if not arguments:
+        wait_for(lambda: "daemon.draining" in service.log())
+    time.sleep(0.3)
+    hold.unlink()
+    assert daemon.wait(40) == (3 if arguments else 0)
+    assert len(service.calls()) == 10
+    with service.store() as store:
+        assert [run.schedule for run in store.runs()] == ["often"]
+    assert service.once() == 0
+    with service.store() as store:
+        assert sorted(str(run.schedule) for run in store.runs()) == ["often", "other"]
+        for name in ("often", "other"):
+            assert [one.state for one in store.ledger.list(name)] == ["done"]
+    assert len(service.reports()) == 2
+
+
+def test_ctrl_c_ends_a_single_look_with_its_own_code(on_sqlite: Service):
+    service = on_sqlite
+    hold = service.mark("hold-2")
+    daemon = service.start("--once")
+    wait_for(lambda: len(service.calls()) == 10)
+    daemon.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    hold.unlink()
+    assert daemon.wait(40) == 130
+    assert len(service.reports()) == 1
+
+
 def test_a_single_look_says_what_came_of_it(on_sqlite: Service):
     service = on_sqlite
     service.limit = ", max_runtime: 1s"
