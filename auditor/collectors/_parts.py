@@ -1,6 +1,14 @@
 """Reading one organization part by part: what fails is noted, the rest goes on."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+)
 from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
@@ -9,22 +17,30 @@ from auditor.client import BrokenPaging, fan_out
 from auditor.collectors._notebook import Notebook
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Item
-from auditor.errors import AuthenticationFailed, NotFound, SourceError
+from auditor.errors import AuthenticationFailed, NotFound, SourceError, Unavailable
 
 T = TypeVar("T")
 Part = Callable[[], AsyncGenerator[Item, None]]
 
 
+def parts_of(whole: str, parts: Mapping[str, Part], chosen: Collection[str]) -> dict[str, Part]:
+    """Return the *chosen* ones of *parts* by what they are called in messages."""
+    return {
+        f"The {name.replace('_', ' ')} of {whole}": part
+        for name, part in parts.items()
+        if name in chosen
+    }
+
+
 async def in_parts(
-    parts: Mapping[str, Part],
-    notebook: Notebook,
-    *,
-    ends: tuple[type[SourceError], ...] = (AuthenticationFailed,),
+    parts: Mapping[str, Part], notebook: Notebook, *, an_outage_ends_it: bool = False
 ) -> AsyncGenerator[Item, None]:
     """Yield what each of *parts* yields, one after the other; their names are for messages.
 
-    Raises the first error where every part has failed, and one of *ends* at once.
+    Raises the first error where every part has failed. A refusal of the auditor's own credential
+    ends everything at once; so does an outage where the parts share one limit.
     """
+    ends = (AuthenticationFailed, Unavailable) if an_outage_ends_it else (AuthenticationFailed,)
     refused: list[SourceError] = []
     for what, read in parts.items():
         try:

@@ -1,6 +1,7 @@
 """Reading one access key again: whether its user still has it, and when it was last used."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -39,7 +40,7 @@ async def read_again(
                 "iam:GetAccessKeyLastUsed"
             )
         is_as_before = key.status is wanted.status
-        facts = {
+        facts: dict[str, Any] = {
             "last_used_at": None,
             "last_used_state": LastUsedState.UNKNOWN,
             "last_used_window_start": None,

@@ -18,7 +18,7 @@ from auditor.collectors._notebook import identifier, settled, text
 from auditor.collectors._parts import each_of, in_parts
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
-from auditor.errors import AuthenticationFailed, SourceError, Unavailable, UnexpectedResponse
+from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
 from auditor.model import Credential, PermissionMap
 
 _APPLICATION_FIELDS = (
@@ -63,8 +63,7 @@ class Listing:
             "The service principals": self._read_principals,
             "The applications": self._read_apps,
         }
-        ends = (AuthenticationFailed, Unavailable)
-        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+        async with aclosing(in_parts(parts, self._notebook, an_outage_ends_it=True)) as items:
             async for item in items:
                 yield item
         if self._grants.problem is not None:

@@ -13,7 +13,7 @@ from auditor.collectors._gcp.grants import Grants, Hierarchy
 from auditor.collectors._gcp.options import Part
 from auditor.collectors._gcp.records import Account, Records
 from auditor.collectors._notebook import settled, text
-from auditor.collectors._parts import in_parts
+from auditor.collectors._parts import in_parts, parts_of
 from auditor.collectors.interface import Item, Page
 from auditor.errors import (
     AccessDenied,
@@ -60,14 +60,8 @@ class Listing:
         }
         await self._grants.read(self._notebook.organization.id, self._parent)
         await self._read_accounts()
-        project = self._notebook.organization.id
-        parts = {
-            f"The {name.replace('_', ' ')} of {project}": reader
-            for name, reader in readers.items()
-            if name in self._parts
-        }
-        ends = (AuthenticationFailed, Unavailable)
-        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+        parts = parts_of(self._notebook.organization.id, readers, self._parts)
+        async with aclosing(in_parts(parts, self._notebook, an_outage_ends_it=True)) as items:
             async for item in items:
                 yield item
         if self._grants.problem is not None:

@@ -12,10 +12,10 @@ from auditor.collectors._github.options import Part
 from auditor.collectors._github.paging import Params, pages
 from auditor.collectors._github.records import Records
 from auditor.collectors._notebook import identifier, text
-from auditor.collectors._parts import each_of, in_parts
+from auditor.collectors._parts import each_of, in_parts, parts_of
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Item, Page
-from auditor.errors import AccessDenied, AuthenticationFailed, NotFound, SourceError, Unavailable
+from auditor.errors import AccessDenied, AuthenticationFailed, NotFound, SourceError
 from auditor.model import Credential
 
 _REPOSITORIES_KEPT = 100
@@ -60,13 +60,8 @@ class Listing:
             "sso_authorizations": self._authorizations,
             "deploy_keys": self._deploy_keys,
         }
-        parts = {
-            f"The {name.replace('_', ' ')} of {self._login}": reader
-            for name, reader in readers.items()
-            if name in self._parts
-        }
-        ends = (AuthenticationFailed, Unavailable)
-        async with aclosing(in_parts(parts, self._notebook, ends=ends)) as items:
+        parts = parts_of(self._login, readers, self._parts)
+        async with aclosing(in_parts(parts, self._notebook, an_outage_ends_it=True)) as items:
             async for item in items:
                 yield item
 
