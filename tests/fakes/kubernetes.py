@@ -130,9 +130,3 @@ class FakeKubernetes:
 def _status(code: int, reason: str) -> Reply:
     body = {"kind": "Status", "status": "Failure", "reason": reason, "message": SECRET}
     return Reply(code, body | {"code": code})
-
-
-def too_many() -> Reply:
-    """Return the answer of API Priority and Fairness."""
-    reply = _status(429, "TooManyRequests")
-    return Reply(429, reply.body, {"Retry-After": "0"})

@@ -1,9 +1,7 @@
 """A loopback Okta: the paths an auditor reads, with secrets in every answer that may carry one."""
 
-import time
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from json import loads
 from typing import Any
 
@@ -167,15 +165,6 @@ class FakeOkta:
 def _one(records: list[Record], wanted: str) -> Reply:
     found = [one for one in records if one["id"] == wanted]
     return Reply(200, found[0]) if found else _error(404, "E0000007")
-
-
-def slow_down(seconds: int = 0) -> Reply:
-    """Return Okta's answer to too many requests in a minute that ends in so many *seconds*."""
-    now = time.time()
-    reset = str(int(now) + seconds)
-    headers = {"X-Rate-Limit-Limit": "600", "X-Rate-Limit-Remaining": "0"}
-    headers |= {"X-Rate-Limit-Reset": reset, "Date": formatdate(now, usegmt=True)}
-    return Reply(429, {"errorCode": "E0000047", "errorSummary": SECRET}, headers)
 
 
 def _error(status: int, code: str) -> Reply:
