@@ -11,11 +11,16 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 from packaging.requirements import Requirement
+from sqlalchemy import make_url
 
-from auditor.config import load_config
+from auditor.cli import cli
+from auditor.cli.daemon import daemon
+from auditor.config import Config, DaemonSettings, load_config
 from auditor.daemon import DaemonState
-from auditor.health import _Figures
+from auditor.health import _Figures, routes
+from auditor.serving import WebSettings
 from auditor.status import gather
 from auditor.store import Store
 from tests.house import NOW, House, key
@@ -164,6 +169,98 @@ def test_the_configuration_in_the_head_of_a_file_is_one(path: str, tmp_path: Pat
     assert load_config(config).layout.web is not None
 
 
+def said_in_head(path: str, tmp_path: Path) -> Config:
+    """The configuration that the head of a file tells to write, where it would lie."""
+    head = (DEPLOY / path).read_text().split("\nname:")[0].split("\napiVersion:")[0]
+    config = tmp_path / "config.yaml"
+    lines = ["sources: [{name: a, provider: file, path: a.json}]"]
+    lines += re.findall(r"^#   (\w+: \{.*)$", head, re.MULTILINE)
+    config.write_text("\n".join(lines).replace("/run/secrets", str(tmp_path / "secrets")))
+    return load_config(config)
+
+
+def test_the_secrets_of_the_compose_file_reach_the_database_and_the_web_view(tmp_path: Path):
+    (compose,) = documents("compose.yaml")
+    (tmp_path / "secrets").mkdir()
+    for name in compose["services"]["auditor"]["secrets"]:
+        secret = tmp_path / "secrets" / name
+        secret.write_text(f"p@ss:w/rd for the {name}\n")
+        secret.chmod(0o600)
+    config = said_in_head("compose.yaml", tmp_path)
+    url = make_url(config.database_url)
+    environment = compose["services"]["database"]["environment"]
+
+    assert url.password == "p@ss:w/rd for the database"
+    assert url.host in compose["services"]
+    assert (url.username, url.database) == (
+        environment["POSTGRES_USER"],
+        environment["POSTGRES_DB"],
+    )
+    assert environment["POSTGRES_PASSWORD_FILE"] == "/run/secrets/database"
+    assert config.layout.web is not None
+    assert config.layout.web.secret(tmp_path) == "p@ss:w/rd for the web"
+    assert mounted_at("/var/lib/auditor", compose["services"]["auditor"]["volumes"])
+    assert config.report_directory.is_relative_to("/var/lib/auditor")
+
+
+def mounted_at(folder: str, volumes: list[str]) -> bool:
+    return any(volume.split(":")[1] == folder for volume in volumes)
+
+
+def containers() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Each workload's pod and container."""
+    (job,) = documents("kubernetes/cronjob.yaml")
+    pods = {
+        "cronjob": job["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        "deployment": documents("kubernetes/deployment.yaml")[0]["spec"]["template"]["spec"],
+    }
+    return {name: (pod, pod["containers"][0]) for name, pod in pods.items()}
+
+
+@pytest.mark.parametrize("name", ["cronjob", "deployment"])
+def test_the_program_takes_what_pods_give_it(name: str):
+    pod, container = containers()[name]
+    entry = json.loads(re.search(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.MULTILINE)[1])  # type: ignore[index]
+    shown = CliRunner().invoke(cli, [*entry[1:], *container["args"], "--help"])
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    image = dict(re.findall(r"^(?:ENV)? +(\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
+
+    assert (entry[0], shown.exit_code) == ("auditor", 0)
+    assert str(Path(image["AUDITOR_CONFIG"]).parent) in mounts
+    assert re.search(r"^WORKDIR (.+)$", DOCKERFILE.rsplit("FROM", 1)[1], re.MULTILINE)[1] in mounts  # type: ignore[index]
+    assert "/tmp" in mounts  # noqa: S108 - the only other place that may be written
+    user = pod["securityContext"]
+    assert f"USER {user['runAsUser']}:{user['runAsGroup']}" in DOCKERFILE
+    assert pod["terminationGracePeriodSeconds"] > DaemonSettings().grace.total_seconds()
+
+
+def test_the_image_says_where_the_program_looks():
+    parameters = {one.name: one for one in daemon.params}
+
+    assert "AUDITOR_CONFIG" in (parameters["config_path"].envvar or ())
+    assert f"EXPOSE {WebSettings().port}\n" in DOCKERFILE
+
+
+def test_probes_ask_for_what_is_answered(tmp_path: Path):
+    _pod, container = containers()["deployment"]
+    (compose,) = documents("compose.yaml")
+    state = DaemonState(True, NOW, (), None)
+    with Store.open(f"sqlite:///{tmp_path / 'auditor.db'}") as store:
+        config = said_in_head("kubernetes/deployment.yaml", tmp_path)
+        answered = {
+            getattr(route, "path", "")
+            for route in routes(lambda: gather(store, config, NOW), lambda: state)
+        }
+    asked = {container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
+    port = WebSettings().port
+    health = " ".join(compose["services"]["auditor"]["healthcheck"]["test"])
+    asked |= set(re.findall(rf"http://127.0.0.1:{port}(/\w+)", health))
+
+    assert asked == {"/healthz", "/readyz"}
+    assert asked <= answered
+    assert {one["containerPort"] for one in container["ports"]} == {port}
+
+
 def test_the_image_is_built_in_stages_and_runs_as_nobody_in_particular():
     assert len(re.findall(r"^FROM ", DOCKERFILE, re.MULTILINE)) == 2
     final = DOCKERFILE.rsplit("\nFROM ", 1)[1]
@@ -174,6 +271,17 @@ def test_the_image_is_built_in_stages_and_runs_as_nobody_in_particular():
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE):
         for path in source.split():
             assert (ROOT / path).exists(), path
+
+
+def test_nothing_but_what_is_copied_reaches_the_builder():
+    kept = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    names = {path.removeprefix("./") for line in copied for path in line.split()}
+
+    assert kept[1] == "*"
+    assert {re.sub(r"requirements.*", "requirements*.lock", name) for name in names} == {
+        line[1:] for line in kept if line.startswith("!")
+    }
 
 
 def test_the_constraints_of_the_image_are_read_by_pip():
