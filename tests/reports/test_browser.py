@@ -231,3 +231,19 @@ def test_axe_finds_no_violation(scheme: str, width: int, browser: Browser, addre
 
     assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
     context.close()
+
+
+def test_on_a_phone_no_column_of_a_table_is_squeezed_to_letters(
+    browser: Browser, address: str
+) -> None:
+    for opened in _watched(browser, address):
+        opened.set_viewport_size({"width": 360, "height": 800})
+        narrow = opened.evaluate(
+            "[...document.querySelectorAll('.scroll td, .scroll th')]"
+            ".filter(one => one.checkVisibility() && one.textContent.trim().length > 12)"
+            ".filter(one => one.clientWidth < 56).map(one => one.textContent)"
+        )
+        assert narrow == []
+        wide = opened.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360
+        break

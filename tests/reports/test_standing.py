@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+from msgspec import structs
+
 from auditor.findings.compliance import ControlRow, FrameworkRow, PolicyMapping
 from auditor.findings.view import EndingException
 from auditor.model import ExceptionNote
@@ -39,6 +41,29 @@ def test_the_page_tells_both_and_claims_nothing(render: Render) -> None:
     assert "dormant-credential high 1,000 200 30 4 1,234" in said
     assert "Policies map to controls" in said
     assert "no statement that anybody complies" in said
+
+
+def test_every_standard_says_in_its_line_how_it_stands(render: Render) -> None:
+    fine = structs.replace(CONTROL, id="1.12", failed=0, excepted=0, passed=1_230)
+    clear = structs.replace(fine, id="1.13", not_evaluable=0, passed=1_234)
+    nobody = structs.replace(
+        CONTROL, credentials=0, passed=0, failed=0, excepted=0, not_evaluable=0
+    )
+    rows = [
+        FrameworkRow(key=title, title=title, version="1", controls=controls)
+        for title, controls in (
+            ("Both", (CONTROL, fine, clear, nobody)),
+            ("Clear", (clear,)),
+            ("Azure", (nobody,)),
+            ("Entra", (nobody,)),
+        )
+    ]
+    page = render("html", replace(full_view(), compliance=tuple(rows)))
+    said = " ".join(" ".join(parsed(page).itertext()).split())
+
+    assert "Both 1 findings in 1 of 3 controls, 1 not wholly evaluable" in said
+    assert "Clear 1 no finding in 1 control" in said
+    assert "one that these speak about: Azure 1; Entra 1." in said
 
 
 def test_hostile_text_in_an_exception_stays_text(render: Render) -> None:

@@ -30,6 +30,7 @@ from auditor.reports.page.rows import (
     reasons,
     subject,
 )
+from auditor.reports.page.standards import standards
 from auditor.wording import shown
 
 _BATCH = 250
@@ -135,6 +136,7 @@ def context(view: ReportView, findings: FindingList, inventory: Inventory) -> di
     summary = view.summary
     selected = [entry for entry in view.coverage if entry.status is not CoverageStatus.NOT_SELECTED]
     worsened = frozenset(_place(entry) for entry in view.coverage_worsened)
+    spoken, silent = standards(view.compliance)
     complete = sum(entry.status is CoverageStatus.COMPLETE for entry in selected)
     return {
         "run": view.run,
@@ -152,7 +154,8 @@ def context(view: ReportView, findings: FindingList, inventory: Inventory) -> di
         "first_look": first_look(view),
         "not_evaluable": unknowns(view.not_evaluable),
         "ending_exceptions": view.ending_exceptions,
-        "compliance": view.compliance,
+        "standards": spoken,
+        "silent_standards": silent,
         "first": list(_first(view)),
         "charts": _charts(view),
         "trend": trend(view.trend),
