@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -44,12 +43,8 @@ class OwnLogin:
         if options.access_key_id is not None:
             secret = options.secret_access_key or ""
             self._given = Keys(options.access_key_id, secret, options.session_token)
-        elif find_spec("botocore") is None:
-            raise ConfigError(
-                "Finding the credentials of AWS needs Amazon's library: "
-                "install the extra with pip install 'auditor[aws]', "
-                "or set access_key_id and secret_access_key"
-            )
+        else:
+            _need_library()
         self._found: Credentials | None = None
         self._fixed: Keys | None = None
         """What was found, where it is of the kind that never changes and needs no thread."""
@@ -91,6 +86,16 @@ class OwnLogin:
                 "or log in with the tools of AWS"
             )
         return found
+
+
+def _need_library() -> None:
+    try:
+        import botocore  # noqa: F401, PLC0415 - an extra; the package alone is light
+    except ImportError:
+        raise ConfigError(
+            "Finding the credentials of AWS needs Amazon's library: install the extra with "
+            "pip install 'auditor[aws]', or set access_key_id and secret_access_key"
+        ) from None
 
 
 class RoleLogin:
