@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from auditor.model import (
     Credential,
@@ -19,6 +20,12 @@ from auditor.model import (
 )
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+
+# The same examples every time, and none that fails because the machine was busy.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

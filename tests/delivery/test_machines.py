@@ -25,6 +25,7 @@ from auditor.errors import DeliveryError
 from auditor.findings.view import ReportView
 from auditor.model import Change, Severity
 from auditor.reports.interface import ReportFormat
+from tests.fakes.closing import close
 
 LATER = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -71,8 +72,18 @@ class Sink:
     answer: str = "204 No Content"
     headers: str = ""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    talks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
+
+    def end(self) -> None:
+        """Break off what still goes on."""
+        for task, writer in self.talks.items():
+            task.cancel()
+            writer.transport.abort()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.talks[task] = writer
         try:
             while line := (await reader.readline()).decode():
                 headers = {}
@@ -82,7 +93,7 @@ class Sink:
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.requests.append((line.split()[1], headers, body))
                 if self.answer == "hang":
-                    await asyncio.sleep(5)
+                    await asyncio.sleep(600)
                     return
                 if self.answer == "cut":
                     return
@@ -103,15 +114,15 @@ async def sink(authority: trustme.CA) -> AsyncIterator[Sink]:
     server = await asyncio.start_server(opened.talk, "127.0.0.1", 0, ssl=context)
     opened.port = server.sockets[0].getsockname()[1]
     yield opened
-    server.close()
-    await asyncio.sleep(0.01)
+    opened.end()
+    await close(server)
 
 
 @pytest.fixture
 def webhook(sink: Sink, ca_bundle: Path) -> Callable[..., Webhook]:
     def make(**options: Any) -> Webhook:
         url = f"https://localhost:{sink.port}/hooks/CANARY-path?x=1"
-        defaults = {"url": url, "ca_bundle": ca_bundle, "timeout": 0.5}
+        defaults = {"url": url, "ca_bundle": ca_bundle, "timeout": 30}
         made: Webhook = build(Webhook, **(defaults | options))
         return made
 
@@ -189,7 +200,7 @@ async def test_configured_headers_are_sent_and_cannot_replace_the_signature(run,
 )
 async def test_every_answer_says_what_comes_next(answer, headers, retry, after, run, sink, webhook):
     sink.answer, sink.headers = answer, headers
-    channel = webhook()
+    channel = webhook(timeout=5 if answer == "hang" else 30)
     (parcel,) = channel.parcels(run)
     if retry is None:
         await channel.send(b"{}", parcel)
@@ -281,8 +292,7 @@ async def receiver(
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
     collected.port = server.sockets[0].getsockname()[1]
     yield collected
-    server.close()
-    await asyncio.sleep(0.01)
+    await close(server)
 
 
 def unframe(data: bytes) -> list[str]:
@@ -306,7 +316,7 @@ async def test_syslog_gets_framed_rfc5424_messages(receiver, run, ca_bundle, req
         hostname="auditor.example.com",
     )
     await hand_over(channel, run)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await receiver.done.wait()
     messages = unframe(receiver.data)
     assert len(messages) == 2
