@@ -15,8 +15,8 @@ from auditor.model import (
     FindingState,
     FindingStatus,
 )
-from auditor.store.book import decode_finding
 from auditor.store.codec import IdSet, instant, unpack
+from auditor.store.findings import decode_finding
 from auditor.store.records import Earlier, FindingRecord
 from auditor.store.state import Fact, State
 from auditor.store.tables import (

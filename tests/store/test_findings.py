@@ -56,3 +56,38 @@ def test_a_finding_seen_again_costs_no_event_but_its_last_sighting_is_known_at_e
     record = store.finding(state.id)
     assert record is not None
     assert record.state.last_seen_at == at(2)
+
+
+def test_what_one_run_records_twice_is_there_once_as_recorded_last(
+    line: Line, store: Store, credential: Build, at: At
+) -> None:
+    one = credential()
+    run_id = line.run(at(0), [one])
+    # So many that they are written before the second time.
+    states = [opened(one, at(0), f"policy-{number}") for number in range(1000)]
+    with store.judging(run_id, selected=SOURCES, configured=SOURCES) as book:
+        assert [prior for _credential, prior in book.judgeable()] == [()]
+        book.record(states)
+        book.record(replace(state, severity=Severity.HIGH) for state in states)
+    found = store.findings()
+    assert len(found) == 1000
+    assert {record.state.severity for record in found} == {Severity.HIGH}
+    assert len(store.events(states[0].id)) == 2
+
+
+def test_findings_of_many_credentials_stay_with_their_owners(
+    line: Line, store: Store, credential: Build, at: At
+) -> None:
+    many = [credential(f"key-{number:04}") for number in range(1, 1204)]
+    judge(store, line.run(at(0), many), *(opened(one, at(0)) for one in many))
+    run_id = line.run(at(1), many[1:])
+    with store.judging(run_id, selected=SOURCES, configured=SOURCES) as book:
+        read = [(one.uid, prior) for one, prior in book.judgeable()]
+        assert [uid for uid, _prior in read] == [one.uid for one in many[1:]]
+        assert all([state.credential_uid for state in prior] == [uid] for uid, prior in read)
+        book.record(replace(prior[0], status=FindingStatus.RESOLVED) for _uid, prior in read)
+        book.record(opened(one, at(1), "stale") for one in many[1:])
+        assert [one.uid for _state, _absence, one in book.remaining()] == [many[0].uid]
+    assert len(store.findings(status="resolved")) == 1202
+    found = store.findings(policy_id="stale", uid=many[-1].uid)
+    assert [record.state.credential_uid for record in found] == [many[-1].uid]
