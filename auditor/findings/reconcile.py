@@ -19,7 +19,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from auditor.findings.exceptions import has_lapsed
-from auditor.findings.risk import assess
+from auditor.findings.risk import score
 from auditor.findings.supersession import PoliciesInForce
 from auditor.model import (
     Absence,
@@ -199,19 +199,21 @@ class _Case:
         change = _change(own, story, status)
         base = own or self._blank(name)
         severity, risk_score = self._weigh(name, base)
-        first_seen_at = min(one.first_seen_at for one in (base, *story))
-        return replace(
-            base,
+        first_seen_at = base.first_seen_at
+        for one in story:
+            first_seen_at = min(first_seen_at, one.first_seen_at)
+        is_observed = standing is _Standing.OBSERVED
+        return FindingState(
+            id=base.id,
+            policy_id=name,
+            credential_uid=base.credential_uid,
             status=status,
             change=change,
             severity=severity,
             risk_score=risk_score,
             first_seen_at=first_seen_at,
-            last_seen_at=self.now if standing is _Standing.OBSERVED else base.last_seen_at,
+            last_seen_at=self.now if is_observed else base.last_seen_at,
             opened_at=self._opened_at(story, change, first_seen_at),
-            resolution=None,
-            resolved_at=None,
-            superseded_by=None,
             stale_since=self._since(standing, _Standing.UNCONFIRMED, base.stale_since),
             not_evaluable_since=self._since(standing, _Standing.UNKNOWN, base.not_evaluable_since),
             exception=note,
@@ -219,13 +221,15 @@ class _Case:
 
     def _story(self, name: str) -> list[FindingState]:
         """Return what this finding continues: itself while live, and those that hand over to it."""
+        if not self.live:
+            return []
         own = [self.live[name]] if name in self.live else []
         taken_over = [
             state
             for other, state in self.live.items()
             if other in self.standing and name in self.policies.superiors.get(other, ())
         ]
-        if own or taken_over:
+        if own or taken_over or not self.endings:
             return own + taken_over
         blank = self.prior.get(name) or self._blank(name)
         return [
@@ -260,7 +264,7 @@ class _Case:
         severity = verdict.severity or base.severity
         category = self.policies.categories[name]
         at = self.credential.observed_at
-        return severity, assess(self.credential, severity, category, at).score
+        return severity, score(self.credential, severity, category, at)
 
     def _opened_at(
         self, story: Sequence[FindingState], change: Change, first_seen_at: datetime

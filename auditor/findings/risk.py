@@ -11,6 +11,7 @@ Ages and dormancy count in steps, so that a risk changes a few times a year, not
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -134,6 +135,10 @@ GONE = frozenset(
 """What providers call a principal that is not there any more, in lower case."""
 
 _MOST = WEIGHTS.most
+_SEVERITY_WORDS = {severity: f"{severity} severity" for severity in Severity}
+_PRIVILEGE_WORDS = {privilege: f"it has {privilege} rights" for privilege in Privilege} | {
+    Privilege.UNKNOWN: "its permissions are unknown"
+}
 _DAY = timedelta(days=1)
 _NOT_USABLE = frozenset({Status.INACTIVE, Status.EXPIRED, Status.REVOKED})
 
@@ -143,9 +148,18 @@ Fact = tuple[int, str]
 
 def assess(credential: Credential, severity: Severity, category: str, now: datetime) -> Risk:
     """Return the risk of one finding: a violation of *severity* in a policy of *category*."""
-    facts = [*_newest.facts(credential, now), (_category_points(category), "")]
-    score = _place(WEIGHTS.bands[severity], facts)
-    return Risk(score, (f"{severity} severity", *_reasons(facts, credential, now)))
+    return Risk(score(credential, severity, category, now), reasons(credential, severity, now))
+
+
+def score(credential: Credential, severity: Severity, category: str, now: datetime) -> int:
+    """Return the score of that risk."""
+    points = WEIGHTS.categories.get(category, WEIGHTS.other_category)
+    return _place(WEIGHTS.bands[severity], _newest.of(credential, now).points + points)
+
+
+def reasons(credential: Credential, severity: Severity, now: datetime) -> tuple[str, ...]:
+    """Return the reasons of that risk."""
+    return (_SEVERITY_WORDS[severity], *_newest.of(credential, now).reasons)
 
 
 def credential_risk(credential: Credential, risks: Sequence[Risk], now: datetime) -> Risk:
@@ -155,8 +169,8 @@ def credential_risk(credential: Credential, risks: Sequence[Risk], now: datetime
     place it in a low band, so that an inventory can still be ordered.
     """
     if not risks:
-        facts = list(_facts(credential, now))
-        return Risk(_place(WEIGHTS.bare_band, facts), tuple(_reasons(facts, credential, now)))
+        bare = _newest.of(credential, now)
+        return Risk(_place(WEIGHTS.bare_band, bare.points), bare.reasons)
     worst = max(risks, key=lambda risk: risk.score)
     more = len(risks) - 1
     if not more:
@@ -205,18 +219,31 @@ def is_production(credential: Credential) -> bool:
     )
 
 
+class _Tally:
+    """What the facts of a credential come to, whichever policy asks."""
+
+    def __init__(self, credential: Credential, now: datetime) -> None:
+        self.credential = credential
+        self.now = now
+        self._facts = list(_facts(credential, now))
+        self.points = sum([points for points, _words in self._facts])
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(_reasons(self._facts, self.credential, self.now))
+
+
 class _Newest:
-    """Keeps the facts of the credential asked for last: each of its findings asks, and twice."""
+    """Keeps the credential asked for last: each of its findings asks, and more than once."""
 
     def __init__(self) -> None:
-        self._known: tuple[Credential, datetime, tuple[Fact, ...]] | None = None
+        self._known: _Tally | None = None
 
-    def facts(self, credential: Credential, now: datetime) -> tuple[Fact, ...]:
+    def of(self, credential: Credential, now: datetime) -> _Tally:
         known = self._known
-        if known is None or known[0] is not credential or known[1] != now:
-            known = (credential, now, tuple(_facts(credential, now)))
-            self._known = known
-        return known[2]
+        if known is None or known.credential is not credential or known.now != now:
+            known = self._known = _Tally(credential, now)
+        return known
 
 
 _newest = _Newest()
@@ -224,12 +251,7 @@ _newest = _Newest()
 
 def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
     privilege = credential.privilege
-    yield (
-        WEIGHTS.privilege[privilege],
-        "its permissions are unknown"
-        if privilege is Privilege.UNKNOWN
-        else f"it has {privilege} rights",
-    )
+    yield WEIGHTS.privilege[privilege], _PRIVILEGE_WORDS[privilege]
     if credential.principal.is_root:
         yield WEIGHTS.root, "it acts as the root of the organization"
     points = WEIGHTS.types.get(credential.type, WEIGHTS.other_type)
@@ -277,10 +299,6 @@ def _age_fact(credential: Credential) -> Fact:
     return _step(WEIGHTS.age_days, age), f"its secret is {wording.duration(age)} old"
 
 
-def _category_points(category: str) -> int:
-    return WEIGHTS.categories.get(category, WEIGHTS.other_category)
-
-
 def _step(steps: Steps, length: timedelta) -> int:
     for days, points in steps:
         if length >= days * _DAY:
@@ -288,9 +306,9 @@ def _step(steps: Steps, length: timedelta) -> int:
     return 0
 
 
-def _place(band: tuple[int, int], facts: Sequence[Fact]) -> int:
+def _place(band: tuple[int, int], points: int) -> int:
     low, high = band
-    return low + (high - low) * sum(points for points, _ in facts) // _MOST
+    return low + (high - low) * points // _MOST
 
 
 def _reasons(facts: Sequence[Fact], credential: Credential, now: datetime) -> list[str]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from msgspec.structs import replace
-
-from auditor.findings.risk import assess
+from auditor.findings.risk import reasons
 from auditor.findings.view import Certainties
-from auditor.model import Credential, Finding, FindingState, Remediation
+from auditor.model import Credential, Finding, FindingState, Remediation, Risk
 from auditor.policy import ALONE, Explanation, Neighbours, Policy, PolicySet
 
 
@@ -62,7 +60,7 @@ class Explainer:
             message=explanation.message,
             category=category,
             credential=credential,
-            risk=replace(assess(credential, state.severity, category, at), score=state.risk_score),
+            risk=Risk(state.risk_score, reasons(credential, state.severity, at)),
             evidence=explanation.evidence,
             rationale=explanation.rationale,
             remediation=explanation.remediation,
