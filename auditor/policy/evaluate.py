@@ -90,6 +90,7 @@ class PolicySet:
         self.policies: tuple[Policy, ...] = tuple(entry.policy for entry in ordered)
         self._entries = {entry.policy.id: entry for entry in ordered}
         self._plans: dict[tuple[str, str, str], _Plan] = {}
+        self._derived: tuple[Credential, Neighbours, datetime, Derived] | None = None
         self._verdicts: dict[tuple[str, Severity | None, tuple[str, ...]], Verdict] = {}
 
     def __len__(self) -> int:
@@ -114,12 +115,13 @@ class PolicySet:
         )
         if plan is None:
             plan = self._plan(credential)
-        derived = derive(credential, now, neighbours)
+        derived = self._derive(credential, now, neighbours)
+        arguments = (credential, *derived, now)
         verdicts = list(plan.not_judged)
         for test, entry in plan.steps:
             if test is None:
                 test = entry.rule_for(credential).condition.test  # noqa: PLW2901
-            answer = test(credential, *derived, now)
+            answer = test(*arguments)
             if answer is False:
                 continue
             verdicts.append(self._verdict(entry, credential, derived, now, answer=answer))
@@ -134,7 +136,16 @@ class PolicySet:
     ) -> Explanation:
         """Return why the active policy *policy_id* flags *credential*, and what mends it."""
         explainer = self._entries[policy_id].explainer_for(credential)
-        return explainer.explain(credential, derive(credential, now, neighbours), now)
+        return explainer.explain(credential, self._derive(credential, now, neighbours), now)
+
+    def _derive(self, credential: Credential, now: datetime, neighbours: Neighbours) -> Derived:
+        """Return the derived fields; who is judged is explained right after, with the same ones."""
+        known = self._derived
+        if known and known[0] is credential and known[1] is neighbours and known[2] == now:
+            return known[3]
+        derived = derive(credential, now, neighbours)
+        self._derived = (credential, neighbours, now, derived)
+        return derived
 
     def _plan(self, credential: Credential) -> _Plan:
         steps: list[tuple[Test | None, Entry]] = []

@@ -1,8 +1,9 @@
 """Why a policy flags a credential: the facts, the limits, and what mends it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any
 
@@ -25,7 +26,7 @@ from auditor.policy.policy import Explanation, Policy
 from auditor.policy.privilege import reasons
 from auditor.policy.remedy import Kind, remedy_for
 from auditor.policy.rule import Rule
-from auditor.policy.template import TAG, Lookup, Template, granted_names
+from auditor.policy.template import TAG, Template, granted_names
 
 _NAMED_PERMISSIONS = 20
 
@@ -37,23 +38,26 @@ class Explainer:
         policy = rule.source.policy
         remedy = remedy_for(policy, kind)
         self._rule = rule
-        self._title = Template(rule.source.file.title, policy.parameters)
-        self._message = Template(policy.message, policy.parameters)
-        self._summary = Template(remedy.summary, policy.parameters)
-        self._commands = [Template(one, policy.parameters) for one in remedy.commands]
+        self._title = _template(rule, rule.source.file.title)
+        self._message = _template(rule, policy.message)
+        self._summary = _template(rule, remedy.summary)
+        self._commands = [_template(rule, one, is_command=True) for one in remedy.commands]
         self._url = remedy.url
         self._controls = controls_for(policy, kind.provider)
 
     def explain(self, credential: Credential, derived: Derived, now: datetime) -> Explanation:
         """Return the explanation of a violation by *credential*."""
-        lookup = _lookup(self._rule, credential, derived)
-        commands = tuple(command.render_command(lookup) for command in self._commands)
+
+        def find(_root: str, name: str) -> Any:
+            return _reader(name)(credential, derived)
+
+        commands = tuple([command.render_command(find) for command in self._commands])
         return Explanation(
-            title=self._title.render(lookup),
-            message=self._message.render(lookup),
+            title=self._title.render(find),
+            message=self._message.render(find),
             evidence=tuple(_evidence(self._rule, credential, derived, now)),
             rationale=self._rule.source.policy.rationale,
-            remediation=Remediation(self._summary.render(lookup), commands, self._url),
+            remediation=Remediation(self._summary.render(find), commands, self._url),
             controls=self._controls,
         )
 
@@ -67,20 +71,29 @@ def controls_for(policy: Policy, provider: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _lookup(rule: Rule, credential: Credential, derived: Derived) -> Lookup:
-    def find(root: str, name: str) -> Any:
-        if root == "parameters":
-            return rule.parameters[name].value
-        if name == "idle_for":
-            return derived.idle_at_least
-        if name.startswith(TAG):
-            return credential.tags.get(name.removeprefix(TAG))
-        field = FIELDS.get(name)
-        if field is not None:
-            return field_value(field, credential, derived)
-        return attrgetter(name)(credential)
+def _template(rule: Rule, text: str, *, is_command: bool = False) -> Template:
+    """Return *text* with the limits of *rule* in it; only facts are left to be filled in."""
 
-    return find
+    def find(_root: str, name: str) -> Any:
+        return rule.parameters[name].value
+
+    template = Template(text, rule.source.policy.parameters)
+    return template.with_limits(find, is_command=is_command)
+
+
+@cache
+def _reader(name: str) -> Callable[[Credential, Derived], Any]:
+    """Return what reads a fact for people: of idleness at least the lower bound."""
+    if name == "idle_for":
+        return lambda _credential, derived: derived.idle_at_least
+    if name.startswith(TAG):
+        tag = name.removeprefix(TAG)
+        return lambda credential, _derived: credential.tags.get(tag)
+    field = FIELDS.get(name)
+    if field is not None:
+        return partial(field_value, field)
+    read = attrgetter(name)
+    return lambda credential, _derived: read(credential)
 
 
 def _evidence(
@@ -93,6 +106,8 @@ def _evidence(
         yield Evidence(field.name, _observed(field, credential, derived), _json(limit))
         shown.add(field.name)
     for field in rule.condition.reads:
+        if not (field.is_grant or field.name in _SUPPORTED):
+            continue
         for name in _supporting(field, credential):
             if name not in shown:
                 shown.add(name)
@@ -107,12 +122,8 @@ def _evidence(
 
 
 def _observed(field: Field, credential: Credential, derived: Derived) -> Any:
-    """Return a field as a JSON value; of idleness at least the lower bound."""
-    value = (
-        derived.idle_at_least
-        if field.name == "idle_for"
-        else field_value(field, credential, derived)
-    )
+    """Return a field as a JSON value."""
+    value = _reader(field.name)(credential, derived)
     if value is None and field.absence is Absence.NONE:
         return "none"
     if field.is_grant and isinstance(value, dict | tuple):
@@ -123,16 +134,21 @@ def _observed(field: Field, credential: Credential, derived: Derived) -> Any:
 
 
 def _json(value: Any) -> Any:
-    match value:
-        case timedelta():
-            return "unlimited" if value == ENDLESS else msgspec.to_builtins(value)
-        case datetime():
-            return wording.rfc3339(value)
-        case Enum():
-            return value.value
-        case tuple():
-            return list(value)
-    return value
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return wording.rfc3339(value)
+    if isinstance(value, timedelta):
+        return "unlimited" if value == ENDLESS else msgspec.to_builtins(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+_SUPPORTED = frozenset(
+    {"idle_for", "age", "expires_in", "lifetime", "privilege", "is_permission_outlier"}
+)
+"""Fields that rest on others, besides those about rights."""
 
 
 def _supporting(field: Field, credential: Credential) -> Iterator[str]:

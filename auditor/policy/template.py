@@ -7,9 +7,11 @@ file is loaded.
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import groupby
 from typing import Any
 
 from auditor import wording
@@ -27,6 +29,9 @@ FACTS = frozenset({*FIELDS, "provider_id"})
 TAG = "tags."
 """Before the name of a tag, of which nobody knows which there are."""
 
+Hole = tuple[str, str]
+"""``credential`` or ``parameters``, and a name."""
+Part = str | Hole
 Lookup = Callable[[str, str], Any]
 """(``credential`` or ``parameters``, name) → value."""
 
@@ -45,31 +50,37 @@ class Template:
     def __init__(
         self, text: str, parameters: Collection[str], facts: Collection[str] = FACTS
     ) -> None:
-        self._parts: list[str | tuple[str, str]] = []
+        self.parts: list[Part] = []
+        """Texts and holes, in turn."""
         end = 0
         for hole in _HOLE.finditer(text):
-            self._parts.append(_plain(text, end, hole.start()))
-            self._parts.append(_checked(hole, parameters, facts))
+            self.parts.append(_plain(text, end, hole.start()))
+            self.parts.append(_checked(hole, parameters, facts))
             end = hole.end()
-        self._parts.append(_plain(text, end, len(text)))
+        self.parts.append(_plain(text, end, len(text)))
 
     def render(self, lookup: Lookup) -> str:
         """Return the text with its facts in words."""
-        return "".join(
-            part if isinstance(part, str) else in_words(lookup(*part), part) for part in self._parts
-        )
+        return _joined(self.parts, lookup, in_words)
 
     def render_command(self, lookup: Lookup) -> str:
         """Return the text with each fact quoted as one argument of a shell."""
-        return "".join(
-            part if isinstance(part, str) else _argument(lookup(*part), part[1])
-            for part in self._parts
-        )
+        return _joined(self.parts, lookup, _argument)
+
+    def with_limits(self, lookup: Lookup, *, is_command: bool = False) -> "Template":
+        """Return this template with its ``parameters`` filled in for good."""
+        say = _argument if is_command else in_words
+        filled = copy(self)
+        filled.parts = []
+        for is_known, group in groupby(self.parts, _is_known):
+            parts = list(group)
+            filled.parts += [_joined(parts, lookup, say)] if is_known else parts
+        return filled
 
     def check_command(self) -> None:
         """Raise `TemplateError` where a fact stands inside quotes, which would undo its own."""
         before = ""
-        for part in self._parts:
+        for part in self.parts:
             if isinstance(part, str):
                 before += part
             elif before.count("'") % 2 or before.count('"') % 2:
@@ -77,6 +88,14 @@ class Template:
                     f"{{{{ {'.'.join(part)} }}}} stands inside quotes; values are quoted already",
                     0,
                 )
+
+
+def _is_known(part: Part) -> bool:
+    return isinstance(part, str) or part[0] == "parameters"
+
+
+def _joined(parts: Iterable[Part], lookup: Lookup, say: Callable[[Any, Hole], str]) -> str:
+    return "".join([part if isinstance(part, str) else say(lookup(*part), part) for part in parts])
 
 
 def _plain(text: str, start: int, end: int) -> str:
@@ -91,9 +110,7 @@ def _plain(text: str, start: int, end: int) -> str:
     return part
 
 
-def _checked(
-    hole: re.Match[str], parameters: Collection[str], facts: Collection[str]
-) -> tuple[str, str]:
+def _checked(hole: re.Match[str], parameters: Collection[str], facts: Collection[str]) -> Hole:
     match = _NAME.match(hole[1])
     if match is None:
         raise TemplateError(
@@ -110,7 +127,7 @@ def _checked(
     return root, name
 
 
-def in_words(value: Any, name: tuple[str, str] = ("", "")) -> str:
+def in_words(value: Any, name: Hole = ("", "")) -> str:
     """Return a fact or a limit as people say it."""
     match value:
         case None:
@@ -151,8 +168,8 @@ def _map_in_words(value: Mapping[str, Any]) -> str:
     return wording.shown(wording.fact(value))
 
 
-def _argument(value: Any, name: str) -> str:
+def _argument(value: Any, name: Hole) -> str:
     if value is None:
-        return shlex.quote(f"<{name}>")
+        return shlex.quote(f"<{name[1]}>")
     text = wording.rfc3339(value) if isinstance(value, datetime) else str(value)
     return shlex.quote(_CONTROL_CHARACTERS.sub("?", wording.clean(text)))
