@@ -6,7 +6,7 @@ complies: a control that passes is one whose mapped policies found nothing.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
 from msgspec import Struct
@@ -75,7 +75,7 @@ class ComplianceBuilder:
         self._remembered: Counter[_Outcomes] = Counter()
 
     def add(
-        self, credential: Credential, verdicts: Iterable[Verdict], states: Iterable[FindingState]
+        self, credential: Credential, verdicts: Sequence[Verdict], states: Sequence[FindingState]
     ) -> None:
         """Count a credential that was judged.
 
@@ -84,6 +84,8 @@ class ComplianceBuilder:
         where it could not be judged today.
         """
         self._kinds[credential.provider, credential.type] += 1
+        if not (verdicts or states):
+            return
         results = self._policy_results(verdicts, states)
         if results:
             self._judged[_outcomes(credential, results)] += 1

@@ -51,7 +51,7 @@ class SummaryBuilder:
         self._credentials += 1
         self._with_findings += has_findings
         self._credential_provider[credential.provider] += 1
-        self._credential_state[credential.last_used_state.value] += 1
+        self._credential_state[credential.last_used_state] += 1
 
     def unread_credential(self, credential: Credential, *, has_findings: bool) -> None:
         """Count a credential that is only remembered; once, however many findings it has."""
@@ -64,7 +64,7 @@ class SummaryBuilder:
         """Count a finding that stands, or that ended in this run."""
         state = finding.state
         self._status[state.status] += 1
-        self._change[state.change.value] += 1
+        self._change[state.change] += 1
         if state.status is FindingStatus.SUPPRESSED:
             self._suppressed += 1
         elif state.status is FindingStatus.OPEN:
@@ -72,7 +72,7 @@ class SummaryBuilder:
         elif state.change is Change.RESOLVED and state.resolution is not None:
             self._resolved += 1
             self._fixed += state.resolution.is_fixed
-            self._resolution[state.resolution.value] += 1
+            self._resolution[state.resolution] += 1
         if state.stale_since is not None:
             self._stale += state.status is FindingStatus.OPEN
 

@@ -1,6 +1,7 @@
 """The middle of the line: what was seen → verdicts → findings → one view for every report."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from auditor.findings.summary import NotEvaluableBuilder, SummaryBuilder
 from auditor.line.neighbours import Neighbourhood
 from auditor.line.ranked import RankedFindings
 from auditor.line.setting import Setting
-from auditor.model import Absence, Change, Credential, FindingState, FindingStatus
+from auditor.model import Absence, Change, Credential, FindingState, FindingStatus, Verdict
 from auditor.store import Book
 
 
@@ -39,8 +40,13 @@ class Judging:
     def judge(self, book: Book) -> None:
         """Judge every credential read in this run, and remember what was not read."""
         for credential, prior in book.judgeable():
+            verdicts = self._evaluate(credential, prior)
+            if not (verdicts or prior):  # most are clean
+                self.compliance.add(credential, (), ())
+                self.summary.credential(credential, has_findings=False)
+                continue
             is_whole = book.was_read_whole(credential)
-            states = self._reconcile(credential, prior, is_whole=is_whole)
+            states = self._reconcile(credential, prior, verdicts, is_whole=is_whole)
             if states:
                 book.record(states)
             self.summary.credential(credential, has_findings=self._report(credential, states))
@@ -56,15 +62,21 @@ class Judging:
         has_findings = self._report(credential, after)
         self.summary.unread_credential(credential, has_findings=has_findings)
 
-    def _reconcile(
-        self, credential: Credential, prior: tuple[FindingState, ...], *, is_whole: bool
-    ) -> list[FindingState]:
+    def _evaluate(
+        self, credential: Credential, prior: tuple[FindingState, ...]
+    ) -> Sequence[Verdict]:
         # Idleness and age end where the evidence ends: for a file source that is its as_of.
         neighbours = self.neighbourhood.explore(credential, prior)
-        verdicts = self.policies.evaluate(credential, credential.observed_at, neighbours)
-        if not (verdicts or prior):
-            self.compliance.add(credential, (), ())
-            return []
+        return self.policies.evaluate(credential, credential.observed_at, neighbours)
+
+    def _reconcile(
+        self,
+        credential: Credential,
+        prior: tuple[FindingState, ...],
+        verdicts: Sequence[Verdict],
+        *,
+        is_whole: bool,
+    ) -> list[FindingState]:
         self.not_evaluable.add(credential, verdicts)
         states = reconcile(
             credential,

@@ -115,13 +115,16 @@ class Frame:
         uid: str,
         body: bytes,
         use: "Use",
+        times: tuple[datetime, datetime],
         *,
-        as_of: datetime,
-        observed_at: datetime,
         permissions: Any,
         unused: Any,
     ) -> Credential:
-        """Return the credential that *body* and the facts kept beside it describe."""
+        """Return the credential that *body* and the facts kept beside it describe.
+
+        *times* are its ``data_as_of`` and ``observed_at``.
+        """
+        as_of, observed_at = times
         # One decoding pass over a spliced document is twice as fast as building a second value.
         credential = _decode_credential(b"%b%b,%b" % (self._head, _encode(uid), body[1:]))
         # A file source holds credentials of many providers; the uid tells whose each one is.

@@ -299,18 +299,17 @@ class State:
         """Return the credentials that *facts* describe, in their order."""
         self._load_permissions(facts)
         decoded = []
+        scopes, permissions = self.scopes, self._permissions
         for fact in facts:
-            scope = self.scopes[fact.scope_id]
-            as_of, observed_at = self._times(fact)
+            scope = scopes[fact.scope_id]
             decoded.append(
                 scope.frame.credential(
                     fact.uid,
                     fact.body,
                     scope.use(fact),
-                    as_of=as_of,
-                    observed_at=observed_at,
-                    permissions=self._permissions[fact.permissions_id],
-                    unused=self._permissions[fact.unused_id],
+                    self._times(fact),
+                    permissions=permissions[fact.permissions_id],
+                    unused=permissions[fact.unused_id],
                 )
             )
         return decoded
