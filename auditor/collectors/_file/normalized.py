@@ -86,7 +86,7 @@ Part = TypeVar("Part")
 class _Shared(Generic[Part]):
     """Decodes equal JSON texts to one and the same value, for speed and for memory."""
 
-    _MOST = 1_024
+    _MOST = 16_384
     _LONGEST = 4_096
 
     def __init__(self, kind: Any) -> None:
@@ -96,15 +96,14 @@ class _Shared(Generic[Part]):
     def get(self, raw: Raw) -> Part | None:
         """Return the value of *raw*; raises `msgspec.MsgspecError`."""
         source = bytes(raw)
-        try:
+        if source in self._known:
             return self._known[source]
-        except KeyError:
-            found: Part | None = self._decode(source)
-            if len(self._known) > self._MOST:
-                self._known = {b"": None}
-            if len(source) <= self._LONGEST:
-                self._known[source] = found
-            return found
+        found: Part | None = self._decode(source)
+        if len(self._known) > self._MOST:
+            self._known = {b"": None}
+        if len(source) <= self._LONGEST:
+            self._known[source] = found
+        return found
 
 
 _organization: _Shared[Organization] = _Shared(Organization | None)
