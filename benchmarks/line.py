@@ -50,6 +50,7 @@ class Cost:
 def run(*arguments: str, cwd: Path) -> Cost:
     """Run the auditor as a child and return what the kernel says it took."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed auditor is compiled already
     started = time.perf_counter()
     child = os.posix_spawn(
         sys.executable,
