@@ -1,7 +1,6 @@
 """Daemons whose network to PostgreSQL drops or falls silent, and comes back."""
 
 import signal
-import socket
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +11,7 @@ from auditor.model import RunStatus
 from tests.fakes.proxy import TcpProxy
 from tests.service.conftest import Service, wait_for
 from tests.service.test_interruptions import TEN
+from tests.service.test_serving import free_port
 
 pytestmark = pytest.mark.postgres
 FAULTS = pytest.mark.parametrize("fault", ["cut", "hang"])
@@ -81,8 +81,7 @@ def test_a_daemon_without_a_network_lives_says_so_and_ends_when_told(
     on_postgres: Service, network: TcpProxy, fault: str
 ):
     service = on_postgres
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     service.extra = f"web: {{port: {port}}}"
     hold = service.mark("hold-2")
     reading(service)
