@@ -1,15 +1,21 @@
 """The prose is held against reality."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from auditor import plugs
 from auditor.cli import COMMANDS
+from auditor.cli.config import config_schema
+from auditor.config import Layout, load_config
 from auditor.findings.diff import Step, Turn
 
 ROOT = Path(__file__).parents[1]
@@ -88,3 +94,52 @@ def test_the_page_about_history_names_every_change():
 
     for change in (*Step, *Turn):
         assert f"`{change.value}`" in text, change
+
+
+def configurations() -> list[tuple[str, dict[str, Any]]]:
+    """Every part of a configuration that the docs show, with its place."""
+    found = []
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text()
+        for match in re.finditer(r"```yaml\n(.*?)```", text, re.DOTALL):
+            shown = yaml.safe_load(match[1])
+            of_its_own = any(isinstance(shown.get(key), list) for key in ("exceptions", "reviews"))
+            if set(shown) <= set(Layout.model_fields) and not of_its_own:
+                line = text[: match.start()].count("\n") + 1
+                found.append((f"{path.name}:{line}", shown))
+    return found
+
+
+CONFIGURATIONS = configurations()
+
+
+@pytest.fixture(scope="module")
+def published():
+    return jsonschema.Draft202012Validator(config_schema())
+
+
+@pytest.mark.parametrize(
+    "shown", [shown for _, shown in CONFIGURATIONS], ids=[place for place, _ in CONFIGURATIONS]
+)
+def test_every_configuration_in_the_docs_loads_and_fits_the_published_schema(
+    shown, published, tmp_path
+):
+    used, sent = (
+        {name for one in shown.get("schedules", ()) for name in one.get(key, ())}
+        for key in ("sources", "deliveries")
+    )
+    files = [{"name": name, "provider": "file", "path": "x"} for name in (used or {"exports"})]
+    folders = [{"name": name, "channel": "folder", "directory": "sent"} for name in sent]
+    whole = {"sources": files, "deliveries": folders} | shown
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(whole, default=str))
+
+    assert load_config(path).sources
+    published.validate(json.loads(path.read_text()))
+
+
+def test_the_docs_show_configurations_of_every_kind():
+    shown = {key for _, one in CONFIGURATIONS for key in one}
+
+    assert len(CONFIGURATIONS) >= 15
+    assert {"sources", "deliveries", "schedules", "exceptions", "owners"} <= shown

@@ -124,7 +124,13 @@ class Layout(Strict):
     database: Database = Database()
     sources: tuple[dict[str, Any], ...] = Field(min_length=1)
     policies: PolicySettings = PolicySettings()
-    exceptions: Annotated[ExceptionSettings, BeforeValidator(_as_exceptions)] | None = None
+    exceptions: (
+        Annotated[
+            ExceptionSettings,
+            BeforeValidator(_as_exceptions, json_schema_input_type=Path | ExceptionSettings),
+        ]
+        | None
+    ) = None
     grace: Grace | None = None
     owners: tuple[OwnerRule, ...] = ()
     directory: Path | None = None
