@@ -1,32 +1,23 @@
-"""A described provider with 2,000 projects: requests, time against the ideal, and memory.
+"""A described provider (GitLab) with 2,000 projects: time against the ideal, and memory.
 
-The fake runs in a process of its own and answers after a fixed latency. The ratio is elapsed time
-÷ (requests * latency ÷ concurrency). Memory is the growth of the peak from 200 to 2,000 projects,
-while nothing but the count of credentials is kept.
+Memory is the peak while nothing but the count of credentials is kept, at 200 and at 2,000.
 """
 
-import asyncio
-import subprocess
 import sys
-import time
-import tracemalloc
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from auditor import plugs
 from auditor.collectors.declarative import Declarative
-from auditor.collectors.interface import Context, Page
+from auditor.collectors.interface import Collector, Context
+from benchmarks._served import CONCURRENCY, Cost, measure, serve
 from tests.fakes.http import LoopbackServer, Reply, Request
 
-LATENCY = 0.020
-CONCURRENCY = 16
-PROJECTS = (200, 2_000)
+LATENCY = 0.1
+FEW, MANY = 200, 2_000
 PAGE = 100
-AIM = 2.0
 
 
-def fake(projects: int) -> LoopbackServer:
+def fake(projects: int, latency: float) -> LoopbackServer:
     def handle(request: Request) -> Reply:
         parts = request.path.removeprefix("/api/v4/").split("/")
         if parts[0] == "groups" and parts[-1] == "projects":
@@ -44,18 +35,11 @@ def fake(projects: int) -> LoopbackServer:
             return Reply(200, [token | times | {"scopes": ["api"], "access_level": 40}])
         return Reply(200, [])
 
-    server = LoopbackServer(handle, latency=LATENCY)
+    server = LoopbackServer(handle, latency=latency)
     return server
 
 
-def serve(projects: int) -> None:
-    with fake(projects) as server:
-        print(server.url, flush=True)
-        sys.stdin.readline()
-        print(len(server.requests), flush=True)
-
-
-async def read(url: str) -> int:
+def opened(url: str, context: Context) -> Collector:
     collector = plugs.find("auditor.collectors", "gitlab", Declarative)
     options: Any = collector.Options.model_validate(
         {
@@ -67,51 +51,25 @@ async def read(url: str) -> int:
             "concurrency": CONCURRENCY,
         }
     )
-    running = collector(options, Context(now=datetime.now(UTC), directory=Path(), resolve=str))
-    found = 0
-    try:
-        for unit in await running.units():
-            async for item in running.collect(unit):
-                found += len(item.credentials) if isinstance(item, Page) else 0
-    finally:
-        await running.aclose()
-    return found
+    return collector(options, context)
 
 
-def measure(projects: int, *, is_traced: bool) -> tuple[int, int, float, int]:
-    """Return credentials, requests, seconds and the peak of traced memory."""
-    command = [sys.executable, "-m", "benchmarks.declarative", "serve", str(projects)]
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        if is_traced:
-            tracemalloc.start()
-        start = time.perf_counter()
-        found = asyncio.run(read(url))
-        elapsed = time.perf_counter() - start
-        peak = tracemalloc.get_traced_memory()[1] if is_traced else 0
-        tracemalloc.stop()
-        server.stdin.write("\n")
-        server.stdin.flush()
-        requests = int(server.stdout.readline())
-    return found, requests, elapsed, peak
+def read(projects: int, latency: float, *, is_traced: bool = False) -> Cost:
+    arguments = [str(projects)]
+    return measure("benchmarks.declarative", arguments, opened, latency, is_traced=is_traced)
 
 
 def main() -> None:
-    peaks = []
-    for projects in PROJECTS:
-        found, requests, elapsed, _ = measure(projects, is_traced=False)
-        peak = measure(projects, is_traced=True)[3]
-        peaks.append(peak)
-        ideal = requests * LATENCY / CONCURRENCY
-        print(
-            f"{projects} projects: {found} tokens, {requests} requests, {elapsed:.1f} s, "
-            f"{elapsed / ideal:.2f} times the ideal (aim {AIM}), peak {peak / 1e6:.1f} MB"
-        )
-    print(f"memory grows by {(peaks[1] - peaks[0]) / 1e6:.1f} MB for ten times the projects")
+    cost = read(MANY, LATENCY)
+    few, many = (read(count, 0.0, is_traced=True).peak for count in (FEW, MANY))
+    print(
+        f"gitlab: {cost.credentials} tokens, {cost}; peak {few / 1e6:.1f} MB at {FEW}, "
+        f"{many / 1e6:.1f} MB at {MANY}"
+    )
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[2])) if sys.argv[1:2] == ["serve"] else main()
+    if sys.argv[1:2] == ["serve"]:
+        serve(fake(int(sys.argv[2]), float(sys.argv[3])))
+    else:
+        main()

@@ -43,7 +43,7 @@ class Gcp(Collector):
     Options = GcpOptions
     options: GcpOptions
     summary = "Keys of service accounts, API keys, HMAC keys of Cloud Storage"
-    units_at_once = 16  # a project is a handful of requests that wait for each other
+    units_at_once = 24  # a project is a handful of requests that wait for each other
     last_use = "For keys of service accounts, by the day, one or two days late; not for others"
     limits = (
         "Roles that come through groups or single resources are not seen",
