@@ -45,6 +45,7 @@ class Keycard(Collector):
     Options = KeycardOptions
     options: KeycardOptions
     summary = "Credentials of service accounts; by option those of applications in zones"
+    verified = "the vendor's SDK (keycardai-api), which reads our fake alike; no live organization"
     least_privileges = (
         "to list organizations, service accounts and their credentials (Viewer does)",
         "with zone_credentials: listing zones, applications and application credentials",
