@@ -20,6 +20,12 @@ from auditor.errors import ConfigError
 T = TypeVar("T")
 
 _NOT_PLUGS = frozenset({"interface", "declarative"})
+_NOUNS = {
+    "auditor.collectors": "provider",
+    "auditor.reports": "format",
+    "auditor.delivery": "channel",
+}
+"""What the configuration calls a plug of each package."""
 
 
 def names(package: str) -> list[str]:
@@ -51,7 +57,7 @@ def find(package: str, name: str, base: type[T]) -> type[T]:
     if ":" in name:
         return _from_path(name, base)
     if name not in names(package):
-        raise ConfigError(unknown(package.rsplit(".", 1)[-1].rstrip("s"), name, names(package)))
+        raise ConfigError(unknown(_NOUNS.get(package, "plug"), name, names(package)))
     known = descriptions(package)
     if name in known:
         return described(package, known[name], base)
@@ -75,7 +81,7 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     """Return the sentence for a name nobody knows."""
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"There is no {what} {name!r}.{hint} Known: {', '.join(known)}."
+    return f"There is no {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}."
 
 
 def _from_path(path: str, base: type[T]) -> type[T]:

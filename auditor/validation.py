@@ -77,8 +77,26 @@ def _sentence(
         options = re.findall(r"'([^']*)'", expected)
         hint = did_you_mean(given, options) if isinstance(given, str) else ""
         return f"{where} must be {expected}{hint}"
+    if kind == "too_short":
+        return f"{where} must hold {item['ctx']['min_length']} or more"
+    if kind in _SHAPES:
+        return f"{where} {_SHAPES[kind]}"
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return f"{where}: {message[:1].lower()}{message[1:]}" if len(path) > skip else message
+
+
+_SHAPES = {
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must hold keys and values",
+    "model_type": "must hold keys and values",
+    "timezone_aware": "lacks its offset; add Z for UTC",
+    "datetime_from_date_parsing": "is no time; write it like 2026-03-01T03:00:00Z",
+    "datetime_parsing": "is no time; write it like 2026-03-01T03:00:00Z",
+    "date_from_datetime_parsing": "is no day; write it like 2026-03-01",
+    "date_parsing": "is no day; write it like 2026-03-01",
+}
+"""pydantic's errors of shape, in the words of a YAML file."""
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -72,23 +72,27 @@ def test_as_of_becomes_utc(write):
     [
         (MINIMAL + "report: {}\n", ":5:1:", "unknown key 'report'; did you mean 'reports'?"),
         (MINIMAL + "    pth: x\n", ":5:5:", "unknown key 'pth'; did you mean 'path'?"),
-        ("sources: []\n", ":1:10:", "sources"),
+        ("sources: []\n", ":1:10:", "sources must hold 1 or more"),
+        ("sources: exports\n", ":1:10:", "sources must be a list"),
+        ("sources: [exports]\n", ":1:11:", "sources.0 must hold keys and values"),
+        ("as_of: 2026-03-01T03:00:00\n" + MINIMAL, ":1:8:", "as_of lacks its offset; add Z"),
+        ("as_of: yesterday\n" + MINIMAL, ":1:8:", "as_of is no time; write it like 2026-"),
         ("{}", ":1:1:", "'sources' is missing"),
         (
             "sources: [{name: a, provider: keycrd}]\n",
             ":1:31:",
-            "There is no collector 'keycrd'. Did you mean 'keycard'?",
+            "There is no provider 'keycrd'. Did you mean 'keycard'?",
         ),
         ("sources: [{name: a}]\n", ":1:11:", "'provider' is missing"),
         (
             MINIMAL + "reports: {formats: [jsn]}\n",
             ":5:21:",
-            "There is no report 'jsn'. Did you mean 'json'?",
+            "There is no format 'jsn'. Did you mean 'json'?",
         ),
         (
             MINIMAL + "reports: {options: {ocfs: {class: detection}}}\n",
             ":5:21:",
-            "There is no report 'ocfs'. Did you mean 'ocsf'?",
+            "There is no format 'ocfs'. Did you mean 'ocsf'?",
         ),
         (
             MINIMAL + "reports: {options: {ocsf: {clas: detection}}}\n",
@@ -108,7 +112,7 @@ def test_as_of_becomes_utc(write):
         (
             MINIMAL + "schedules: [{name: n, cron: 0 3 * * *, deliveries: [mail]}]\n",
             ":5:53:",
-            "There is no delivery 'mail'.",
+            "There is no delivery 'mail'. Known: none.",
         ),
         ("a: [1\n", ":2:1:", "not valid YAML"),
     ],
