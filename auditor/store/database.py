@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from auditor.errors import StoreError
+from auditor.errors import ConfigError, StoreError
 from auditor.store.postgres import expect_much, postgres_engine, take_any_time
 
 HEAD = "0002"
@@ -259,12 +259,12 @@ def _parse(url: str, busy_seconds: float) -> tuple[URL, float]:
         backend = parsed.get_backend_name()
         parsed.get_dialect()
     except (ArgumentError, ModuleNotFoundError, SQLAlchemyError) as error:
-        raise StoreError(
+        raise ConfigError(
             "database.url cannot be read; write sqlite:///auditor.db or "
             "postgresql+psycopg://user@host/name"
         ) from error
     if backend not in ("sqlite", "postgresql"):
-        raise StoreError(f"database.url names {backend}; SQLite and PostgreSQL are supported")
+        raise ConfigError(f"database.url names {backend}; SQLite and PostgreSQL are supported")
     if backend == "postgresql" and parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if "timeout" in parsed.query:

@@ -218,6 +218,20 @@ def test_the_sentence_counts_the_gravest_and_the_excepted(
     )
 
 
+def test_the_sentence_groups_the_digits_of_every_number(
+    credential: Callable[..., Credential], state: FindingState
+) -> None:
+    builder = SummaryBuilder()
+    key = credential()
+    for _ in range(1_200):
+        builder.credential(key, has_findings=True)
+        builder.finding(finding(key, state))
+
+    assert builder.build(READ).verdict.startswith(
+        "1,200 open findings on 1,200 of 1,200 credentials, 1,200 high; "
+    )
+
+
 # Not evaluable
 
 

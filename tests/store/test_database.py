@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from auditor.errors import StoreError
+from auditor.errors import AuditorError, ConfigError, StoreError
 from auditor.model import Credential
 from auditor.store import Store
 from auditor.store.database import HEAD, Database
@@ -226,15 +226,21 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "message"),
+    ("address", "error", "message"),
     [
-        ("nonsense", "database.url cannot be read"),
-        ("mysql://host/name", "database.url"),
-        ("postgresql+psycopg://nobody@127.0.0.1:1/x", "cannot be reached; check that the server"),
+        ("nonsense", ConfigError, "database.url cannot be read"),
+        ("mysql://host/name", ConfigError, "database.url"),
+        (
+            "postgresql+psycopg://nobody@127.0.0.1:1/x",
+            StoreError,
+            "cannot be reached; check that the server",
+        ),
     ],
 )
-def test_an_address_that_cannot_be_used_is_a_sentence(address: str, message: str) -> None:
-    with pytest.raises(StoreError, match=message):
+def test_an_address_that_cannot_be_used_is_a_sentence(
+    address: str, error: type[AuditorError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         Store.open(address)
 
 
