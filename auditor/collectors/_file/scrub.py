@@ -10,7 +10,8 @@ from math import isfinite
 from typing import Any
 
 _SHAPES = (
-    rb"gh(?:[pousr]_[A-Za-z0-9]{20}|ithub_pat_[A-Za-z0-9_]{20})",
+    rb"gh[pousr]_[A-Za-z0-9]{20}",
+    rb"github_pat_[A-Za-z0-9_]{20}",
     rb"glpat-[A-Za-z0-9_-]{16}",
     rb"xox[abeprs]-[A-Za-z0-9-]{10}",
     rb"sk(?:-[A-Za-z0-9_-]{20}|_live_[A-Za-z0-9]{16})",
