@@ -15,7 +15,7 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -c 'import pathlib, sysconfig; site = pathlib.Path(sysconfig.get_path("purelib")); (site / "auditor-checkout.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
-	@printf '#!%s/python\nimport sys\nfrom auditor.cli import main\nsys.exit(main())\n' "$$(pwd)/$(BIN)" > $(BIN)/auditor && chmod +x $(BIN)/auditor
+	@printf '#!/bin/sh\nexec "%s/python" -P -c "import sys; from auditor.cli import main; sys.exit(main())" "$$@"\n' "$$(pwd)/$(BIN)" > $(BIN)/auditor && chmod +x $(BIN)/auditor
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
