@@ -48,8 +48,8 @@ class Signer:
     ) -> dict[str, str]:
         """Return *headers* and those that sign the request at *now* (in UTC).
 
-        *target* is the path as sent, and a query whose parameters are encoded and sorted; *host*
-        has the port, where that is not the usual one.
+        *target* is the path as sent, without segments of dots, and a query whose parameters are
+        encoded and sorted; *host* has the port, where that is not the usual one.
         """
         at = now.strftime("%Y%m%dT%H%M%SZ")
         sent = {**headers, "X-Amz-Date": at}

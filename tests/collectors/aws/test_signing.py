@@ -30,7 +30,7 @@ MESSAGES = st.one_of(
     st.builds(lambda token: target(LIST_ACCOUNTS, f'{{"NextToken": "{token}"}}'.encode()), NAME),
     st.builds(
         lambda path, more: rest("GET", f"/analyzer/{path}", more),
-        st.from_regex(r"[A-Za-z0-9%._~-]{1,30}", fullmatch=True),
+        st.from_regex(r"[A-Za-z0-9%_~-][A-Za-z0-9%._~-]{0,29}", fullmatch=True),
         st.dictionaries(NAME, TEXT, max_size=4),
     ),
     st.builds(lambda body: rest("POST", "/findingv2", {}, body), st.binary(max_size=200)),
