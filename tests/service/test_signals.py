@@ -53,13 +53,14 @@ def letters(service: Service) -> Iterator[Slow]:
 def writers_held_up(service: Service) -> Iterator[Callable[[], object]]:
     """Let no credential be written; yields what tells whether a daemon is about to write one."""
     if service.url.startswith("sqlite"):
-        link = sqlite3.connect(service.url.removeprefix("sqlite:///"), isolation_level=None)
+        file = sqlite3.connect(service.url.removeprefix("sqlite:///"), isolation_level=None)
         try:
-            link.execute("BEGIN IMMEDIATE")
-            yield lambda: (time.sleep(0.5), True)[1]
-            link.execute("ROLLBACK")
+            file.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + 0.5  # by then it waits for the file
+            yield lambda: time.monotonic() > until
+            file.execute("ROLLBACK")
         finally:
-            link.close()
+            file.close()
         return
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'presence'::regclass"
     with psycopg.connect(plain(service.url)) as link, psycopg.connect(plain(service.url)) as look:

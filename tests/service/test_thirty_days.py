@@ -86,7 +86,7 @@ class Month:
     async def tick(self, fault: str = "") -> None:
         self.house.later(seconds=STEP.total_seconds())
         await self.daemon.tick()
-        tasks = [*self.daemon._running.values()]
+        tasks: list[asyncio.Task[Any]] = [*self.daemon._running.values()]
         if fault and any(not task.done() for task in tasks):
             await asyncio.sleep(self.rng.uniform(0.0, 0.15))
             self.faults.append(fault)
