@@ -86,7 +86,7 @@ Part = TypeVar("Part")
 class _Shared(Generic[Part]):
     """Decodes equal JSON texts to one and the same value, for speed and for memory."""
 
-    _MOST = 16_384
+    _MOST = 1_024
     _LONGEST = 4_096
 
     def __init__(self, kind: Any) -> None:
