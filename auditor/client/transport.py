@@ -159,7 +159,7 @@ def connector(
     bundle = str(directory / options.ca_bundle) if options.ca_bundle else None
     connect = partial(
         httpx.AsyncHTTPTransport,
-        verify=tls(bundle) if is_encrypted else False,
+        verify=_tls(bundle) if is_encrypted else False,
         trust_env=False,
         proxy=options.proxy,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
@@ -172,7 +172,7 @@ def connector(
 
 
 @lru_cache(maxsize=16)
-def tls(bundle: str | None) -> ssl.SSLContext:
+def _tls(bundle: str | None) -> ssl.SSLContext:
     """A verifying TLS context; building one takes longer than most requests, so it is shared."""
     try:
         context = ssl.create_default_context(cafile=bundle or certifi.where())

@@ -12,12 +12,11 @@ from auditor.collectors._aws.answers import Record, text
 from auditor.collectors._aws.calls import Call
 from auditor.collectors._aws.options import AwsOptions
 from auditor.collectors._aws.refusals import EXPIRED, Denied, code_of
-from auditor.collectors._aws.signing import Keys
 from auditor.collectors._aws.wire import Message, Wire, query, target
-from auditor.errors import AuthenticationFailed, ConfigError, SourceError, UnexpectedResponse
+from auditor.errors import AuthenticationFailed, SourceError, UnexpectedResponse
 
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 _LASTS = 3600.0
 """Seconds a session lasts: the most that AWS gives to a role assumed by another role."""
@@ -30,7 +29,7 @@ _MOST_PAGES = 10_000
 class Login(Protocol):
     """Where the keys come from that sign a request."""
 
-    async def keys(self, *, fresh: bool = False) -> Keys:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return keys that work now; *fresh* asks for new ones; raises `SourceError`."""
 
 
@@ -39,63 +38,50 @@ class OwnLogin:
 
     def __init__(self, options: AwsOptions) -> None:
         self._options = options
-        self._given: Keys | None = None
-        if options.access_key_id is not None:
-            secret = options.secret_access_key or ""
-            self._given = Keys(options.access_key_id, secret, options.session_token)
-        else:
-            _need_library()
         self._found: Credentials | None = None
-        self._fixed: Keys | None = None
-        """What was found, where it is of the kind that never changes and needs no thread."""
         self._lock = asyncio.Lock()
 
-    async def keys(self, *, fresh: bool = False) -> Keys:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return the keys; botocore renews those that it knows how to renew."""
-        if self._given is not None:
-            return self._given
-        async with self._lock:
-            if self._fixed is None or fresh:
-                return await asyncio.to_thread(self._from_chain, fresh=fresh)
-            return self._fixed
-
-    def _from_chain(self, *, fresh: bool) -> Keys:
-        from botocore.credentials import Credentials  # noqa: PLC0415 - an extra, and not light
+        from botocore.credentials import Credentials  # noqa: PLC0415 - an extra
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        try:
-            if self._found is None or fresh:
-                self._found = self._find()
-            frozen = self._found.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise AuthenticationFailed(
-                f"The AWS credentials cannot be read or renewed ({type(error).__name__}); check "
-                "`profile`, or log in again"
-            ) from None
-        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
-        self._fixed = keys if type(self._found) is Credentials else None
-        return keys
+        async with self._lock:
+            found = self._found
+            if found is None or fresh:
+                found = self._found = await asyncio.to_thread(self._find)
+            assert found is not None  # noqa: S101 - found just now
+            if type(found) is Credentials:  # these never change, so they need no thread
+                return found.get_frozen_credentials()
+            try:
+                return await asyncio.to_thread(found.get_frozen_credentials)
+            except BotoCoreError as error:
+                raise AuthenticationFailed(
+                    f"The AWS credentials cannot be renewed ({type(error).__name__}); log in again"
+                ) from None
 
     def _find(self) -> "Credentials":
-        import botocore.session  # noqa: PLC0415 - likewise
+        import botocore.session  # noqa: PLC0415 - an extra, and not light
+        from botocore.credentials import Credentials  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        found = botocore.session.Session(profile=self._options.profile).get_credentials()
+        options = self._options
+        if options.access_key_id is not None:
+            return Credentials(
+                options.access_key_id, options.secret_access_key, options.session_token
+            )
+        try:
+            found = botocore.session.Session(profile=options.profile).get_credentials()
+        except BotoCoreError as error:
+            raise AuthenticationFailed(
+                f"The AWS credentials cannot be read ({type(error).__name__}); check `profile`"
+            ) from None
         if found is None:
             raise AuthenticationFailed(
                 "There are no AWS credentials: set access_key_id and secret_access_key, `profile`, "
                 "or log in with the tools of AWS"
             )
         return found
-
-
-def _need_library() -> None:
-    try:
-        import botocore  # noqa: F401, PLC0415 - an extra; the package alone is light
-    except ImportError:
-        raise ConfigError(
-            "Finding the credentials of AWS needs Amazon's library: install the extra with "
-            "pip install 'auditor[aws]', or set access_key_id and secret_access_key"
-        ) from None
 
 
 class RoleLogin:
@@ -105,11 +91,11 @@ class RoleLogin:
         self._own = own
         self._arn = arn
         self._external_id = external_id
-        self._keys: Keys | None = None
+        self._keys: ReadOnlyCredentials | None = None
         self._due_at = 0.0
         self._lock = asyncio.Lock()
 
-    async def keys(self, *, fresh: bool = False) -> Keys:
+    async def keys(self, *, fresh: bool = False) -> "ReadOnlyCredentials":
         """Return the keys of the session; raises `SourceError` where the role is refused."""
         stale = self._keys
         async with self._lock:
@@ -137,11 +123,13 @@ class RoleLogin:
             refused.status, refused.code, refused.message = (denied.status, denied.code, "")
             refused.kind = "role_refused"
             raise refused from None
+        from botocore.credentials import ReadOnlyCredentials  # noqa: PLC0415 - an extra
+
         parts = [text(given, n) for n in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
         if not all(parts):
             raise UnexpectedResponse(f"AWS gave no session for {self._arn}")
         self._due_at = asyncio.get_running_loop().time() + _LASTS - _EARLY
-        self._keys = Keys(*parts)
+        self._keys = ReadOnlyCredentials(*parts, account_id=None)
 
 
 class Caller:

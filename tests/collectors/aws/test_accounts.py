@@ -1,6 +1,5 @@
 """Many accounts: entered one by one, each with its own fate and its own budget."""
 
-import sys
 import time
 from datetime import timedelta
 
@@ -8,9 +7,9 @@ import pytest
 
 from auditor.collectors._aws.calls import Api
 from auditor.collectors._aws.places import places
-from auditor.errors import AuthenticationFailed, ConfigError, SourceError
+from auditor.errors import ConfigError, SourceError
 from tests.collectors.aws.conftest import MEMBERS, OWN
-from tests.fakes.aws import KEY_ID, SECRET, FakeAws
+from tests.fakes.aws import FakeAws
 
 DAY = timedelta(days=1)
 
@@ -172,31 +171,3 @@ async def test_the_requests_of_an_account_have_a_ceiling_per_second(account, now
     started = time.monotonic()
     assert (await source(requests_per_second=20.0).read()).error is None
     assert time.monotonic() - started >= (8 + 7 - 1) / 20
-
-
-async def test_keys_of_the_configuration_need_no_library(account, source, now, monkeypatch):
-    monkeypatch.setitem(sys.modules, "botocore", None)
-    account.user("ci", now - 9 * DAY)
-    account.key("ci", now - 9 * DAY)
-    assert len((await source().read()).credentials) == 1
-
-
-def test_a_missing_library_is_named_with_its_extra(source, monkeypatch):
-    monkeypatch.setitem(sys.modules, "botocore", None)
-    with pytest.raises(ConfigError, match=r"pip install 'auditor\[aws\]'"):
-        source(access_key_id=None, secret_access_key=None).collector()
-
-
-async def test_credentials_are_found_where_the_tools_of_aws_look(
-    account, source, now, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    (tmp_path / "credentials").write_text(
-        f"[audit]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
-    )
-    account.user("ci", now - 9 * DAY)
-    account.key("ci", now - 9 * DAY)
-    chain = {"access_key_id": None, "secret_access_key": None}
-    assert len((await source(profile="audit", **chain).read()).credentials) == 1
-    with pytest.raises(AuthenticationFailed, match="check `profile`"):
-        await source(profile="nobody", **chain).read()
