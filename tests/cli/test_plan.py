@@ -2,11 +2,14 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from auditor.line.plan import Phase, phase_of
+from auditor.model import Remediation
 from auditor.policy import catalogue
+from auditor.policy.remedy import providers_with_steps, steps_of
 from auditor.resources import bundled
 from tests.house import DORMANT, House, key
 
@@ -18,10 +21,17 @@ RECORDER = '#!/bin/sh\nprintf "%s\\n" "$0" "$@" >> "$RECORD"\necho ---- >> "$REC
 def plans(run, tmp_path):
     """The folder of scripts for a house full of hostile names."""
     house = House(tmp_path)
-    for number, provider in enumerate(("aws", "keycard", "github", "gcp", "../odd provider")):
+    kinds = {
+        "aws": "Access Key",
+        "keycard": "Service Account Key",
+        "github": "Personal Access Token",
+        "gcp": "Service Account Key",
+        "../odd provider": "API Key",
+    }
+    for number, (provider, kind) in enumerate(kinds.items()):
         principal = {"id": HOSTILE, "name": HOSTILE, "type": "service_account"}
         house.export(
-            key(number, provider=provider, principal=principal, **DORMANT)
+            key(number, provider=provider, type=kind, principal=principal, **DORMANT)
             | {"id": f"{HOSTILE}{number}", "name": HOSTILE, "owner": HOSTILE},
             source=f"s{number}",
         )
@@ -79,7 +89,7 @@ def test_every_phase_runs_only_the_commands_of_the_policy_with_names_as_single_a
     assert [] == list(place.iterdir())
     calls = record.read_text().split("----\n")
     tools_called = {call.splitlines()[0].rsplit("/", 1)[-1] for call in calls if call}
-    assert {"auditor", "aws", "curl", "gcloud"} <= tools_called
+    assert {"auditor", "aws", "curl", "gcloud", "gh"} <= tools_called
     assert any("update-access-key" in call and "touch owned" in call for call in calls)
 
 
@@ -101,13 +111,19 @@ def test_a_command_is_due_when_its_verb_says(command, phase):
     assert phase is phase_of(command)
 
 
+def known_remedies() -> Iterator[Remediation]:
+    policies = list(catalogue(bundled("policies")))
+    every = [remedies for policy in policies for remedies in policy.remedies.values()]
+    for provider in providers_with_steps():
+        every.extend(steps_of(provider).values())
+    yield from (policy.remediation for policy in policies)
+    for remedies in every:
+        kinds = (remedies.every, *remedies.types.values(), remedies.root)
+        yield from (remedy for remedy in kinds if remedy is not None)
+
+
 def test_what_deletes_is_always_due_last():
-    commands = [
-        command
-        for policy in catalogue(bundled("policies"))
-        for remedy in (policy.remediation, *policy.remedies.values())
-        for command in remedy.commands
-    ]
+    commands = [command for remedy in known_remedies() for command in remedy.commands]
 
     assert len(commands) > 30
     for command in commands:

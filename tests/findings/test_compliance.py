@@ -102,7 +102,7 @@ def test_a_violation_fails_every_control_of_its_policy(
     builder: ComplianceBuilder, story: Story
 ) -> None:
     verdicts = violates("dormant")
-    builder.add(story.credential, verdicts, story.run(verdicts).values())
+    builder.add(story.credential, verdicts, list(story.run(verdicts).values()))
 
     assert counts(row(builder, "nist-800-53-r5", "AC-2(3)")) == (1, 0, 1, 0, 0)
     assert counts(row(builder, "nist-800-53-r5", "AC-6(5)")) == (1, 1, 0, 0, 0)
@@ -113,7 +113,7 @@ def test_the_controls_of_a_superseded_policy_still_fail(
 ) -> None:
     verdicts = violates("dormant", "dormant-privileged")
     key = credential(provider="aws")
-    builder.add(key, verdicts, story.run(verdicts).values())
+    builder.add(key, verdicts, list(story.run(verdicts).values()))
 
     assert counts(row(builder, "cis-aws-5.0", "1.11")) == (1, 0, 1, 0, 0)
 
@@ -123,7 +123,7 @@ def test_an_exception_on_the_superior_covers_the_controls_of_the_inferior(
 ) -> None:
     verdicts = violates("dormant", "dormant-privileged")
     states = story.run(verdicts, exceptions=excepting("dormant-privileged"))
-    builder.add(credential(provider="aws"), verdicts, states.values())
+    builder.add(credential(provider="aws"), verdicts, list(states.values()))
 
     assert counts(row(builder, "cis-aws-5.0", "1.11")) == (1, 0, 0, 1, 0)
 
@@ -141,7 +141,9 @@ def test_an_open_finding_that_cannot_be_judged_today_still_fails(
     builder: ComplianceBuilder, story: Story
 ) -> None:
     story.run(violates("dormant"))
-    builder.add(story.credential, [unknown("dormant")], story.run([unknown("dormant")]).values())
+    builder.add(
+        story.credential, [unknown("dormant")], list(story.run([unknown("dormant")]).values())
+    )
 
     assert counts(row(builder, "nist-800-53-r5", "AC-2(3)")) == (1, 0, 1, 0, 0)
 
