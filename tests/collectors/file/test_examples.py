@@ -97,6 +97,6 @@ def test_nothing_in_the_examples_depends_on_the_age_of_the_checkout(examples) ->
 def test_switching_on_the_commented_blocks_gives_a_file_that_can_be_read() -> None:
     text = re.sub(r"(?m)^# ", "", CONFIG.read_text(encoding="utf-8"))
     data = parse(text, "config.yaml").data
-    assert [source["provider"] for source in data["sources"]] == ["file"] * 4 + ["keycard"]
+    assert [source["provider"] for source in data["sources"]] == ["file"] * 4 + ["keycard", "aws"]
     assert data["deliveries"][0]["channel"] == "email"
     assert data["schedules"][0]["sources"] == ["keycard-prod"]
