@@ -99,4 +99,4 @@ def test_switching_on_the_commented_blocks_gives_a_file_that_can_be_read() -> No
     data = parse(text, "config.yaml").data
     assert [source["provider"] for source in data["sources"]] == ["file"] * 4 + ["keycard", "aws"]
     assert data["deliveries"][0]["channel"] == "email"
-    assert data["schedules"][0]["sources"] == ["keycard-prod"]
+    assert data["schedules"][0]["sources"] == ["keycard-prod", "aws-prod"]
