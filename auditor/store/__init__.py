@@ -1,6 +1,7 @@
 """What is remembered between runs: evidence, its coverage, findings and what is to be sent."""
 
 from auditor.store.book import Book
+from auditor.store.claims import StaleClaim
 from auditor.store.leadership import LeaderRecord, Leadership
 from auditor.store.ledger import Ledger, OccurrenceRecord
 from auditor.store.outbox import Outbox
@@ -15,7 +16,6 @@ from auditor.store.records import (
     RunRecord,
     TimelineEntry,
 )
-from auditor.store.scopes import StaleClaim
 from auditor.store.spool import Spool
 from auditor.store.store import OccurrenceTaken, Store, UnknownRun
 from auditor.store.vitals import Snapshot, Vitals, Waiting

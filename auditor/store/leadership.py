@@ -23,9 +23,9 @@ from sqlalchemy import or_, select, update
 
 from auditor.errors import StoreError
 from auditor.store.batch import insert_for
+from auditor.store.claims import database_time, micros_of
 from auditor.store.codec import instant
 from auditor.store.database import Database
-from auditor.store.scopes import database_time, micros_of
 from auditor.store.tables import LeaderRow, columns, table
 
 log = structlog.get_logger()

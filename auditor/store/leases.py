@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, or_, select, update
 
 from auditor.model import CoverageStatus, RunStatus
+from auditor.store.claims import QUEUED, RUNNING, StaleClaim, database_time, micros_of
 from auditor.store.codec import micros
 from auditor.store.database import Database
 from auditor.store.records import Hold
-from auditor.store.scopes import QUEUED, RUNNING, StaleClaim, database_time, micros_of
 from auditor.store.tables import Collection, OccurrenceRow, Run, columns
 from auditor.store.texts import safe_text
 

@@ -17,7 +17,7 @@ from auditor.model import (
     Organization,
     RunStatus,
 )
-from auditor.store import history, leases, scopes, story
+from auditor.store import claims, history, leases, scopes, story
 from auditor.store.batch import insert_for
 from auditor.store.book import Book
 from auditor.store.browse import Browse
@@ -182,7 +182,7 @@ class Store:
         write (`StaleClaim`). Leases are told by the database's clock.
         """
         with self._database.write() as connection:
-            return scopes.claim(
+            return claims.claim(
                 connection,
                 run_id=run_id,
                 source=source,
@@ -195,7 +195,7 @@ class Store:
     def renew(self, claim: Claim, lease: timedelta) -> bool:
         """Prolong *claim*; False where somebody else has it now."""
         with self._database.write() as connection:
-            return scopes.renew(connection, claim, lease)
+            return claims.renew(connection, claim, lease)
 
     def write_unit(
         self,
@@ -222,7 +222,7 @@ class Store:
         written in this run already stays as it is.
         """
         with self._database.write(collection=True) as connection:
-            if claim is None and scopes.is_done(connection, run_id, source, safe_id(unit.key)):
+            if claim is None and claims.is_done(connection, run_id, source, safe_id(unit.key)):
                 return scopes.coverage(connection, run_id, unit=(source, safe_id(unit.key)))
             writer = UnitWriter(
                 connection,
@@ -258,7 +258,7 @@ class Store:
             ]
             settled = scopes.settled_scopes(connection, run_id, source)
             written = [
-                scopes.add_collection(
+                claims.add_collection(
                     connection,
                     run_id=run_id,
                     source=source,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from auditor.errors import SourceError
 from auditor.evidence import Amendment, Unit
 from auditor.model import Coverage, CoverageStatus, Credential, Organization
-from auditor.store import scopes
+from auditor.store import claims, scopes
 from auditor.store.batch import BatchWriter, Reading
 from auditor.store.codec import Packer, Use, micros, pack_use, unpack
 from auditor.store.records import Claim
@@ -106,7 +106,7 @@ class UnitWriter:
         return scopes.past_of(self._connection, scope_id, organization)
 
     def _begin(self, past: Past) -> Reading:
-        seq = scopes.next_seq(self._connection)
+        seq = claims.next_seq(self._connection)
         number = self._row(seq=seq)
         return Reading(
             scope_id=past.scope_id,
@@ -121,11 +121,11 @@ class UnitWriter:
         number: int | None = None
         if self._claim is not None and not self._written:
             number = self._claim.collection_id
-            scopes.complete_collection(
-                self._connection, number, self._claim.fence, facts or {"status": scopes.RUNNING}
+            claims.complete_collection(
+                self._connection, number, self._claim.fence, facts or {"status": claims.RUNNING}
             )
         if number is None:
-            number = scopes.add_collection(
+            number = claims.add_collection(
                 self._connection,
                 run_id=self._run_id,
                 source=self._source,
@@ -137,7 +137,7 @@ class UnitWriter:
         return number
 
     def _end(self, number: int, facts: dict[str, Any]) -> None:
-        scopes.complete_collection(self._connection, number, None, facts)
+        claims.complete_collection(self._connection, number, None, facts)
 
     def _fail(self, organization: Organization, error: SourceError) -> None:
         scope_id = scopes.scope_for(
