@@ -122,14 +122,21 @@ class SummaryBuilder:
             text = f"No open finding on the {known} that could be read"
         else:
             worst = [f"{self._severity[one]:,} {one}" for one in WORST if self._severity[one]]
-            text = (
-                f"{wording.count(found, 'open finding')} on {self._with_findings:,} of "
-                f"{wording.count(self._credentials, 'credential')}"
-                + (f", {wording.listing(worst)}" if worst else "")
+            text = f"{wording.count(found, 'open finding')} on {self._where()}" + (
+                f", {wording.listing(worst)}" if worst else ""
             )
         if self._suppressed:
             text += f" ({self._suppressed:,} more under exceptions)"
         return text
+
+    def _where(self) -> str:
+        """Say on how many credentials; of how many, only where all that are meant were read."""
+        if not self._unread:
+            return f"{self._with_findings:,} of {wording.count(self._credentials, 'credential')}"
+        return (
+            f"{wording.count(self._with_findings, 'credential')} "
+            f"({len(self._unread):,} of them not read this time)"
+        )
 
 
 class _Reading:

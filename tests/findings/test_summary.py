@@ -125,6 +125,19 @@ def test_a_remembered_credential_counts_once_however_many_findings_it_has(
     assert (summary.credentials, summary.credentials_with_findings) == (1, 1)
 
 
+def test_no_share_is_given_where_only_a_part_of_what_is_known_was_read(
+    state: FindingState, credential: Callable[..., Credential]
+) -> None:
+    builder = SummaryBuilder()
+    builder.credential(credential("key-3"), has_findings=False)
+    builder.unread_credential(credential(), has_findings=True)
+    builder.finding(finding(credential(), state))
+
+    assert builder.build(READ).verdict.startswith(
+        "1 open finding on 1 credential (1 of them not read this time), "
+    )
+
+
 @pytest.mark.parametrize(
     ("coverage", "sentence"),
     [
