@@ -1,5 +1,6 @@
 """How the auditor fares, for ``auditor status``, health checks and metrics: one set of facts."""
 
+from collections.abc import Container
 from datetime import datetime
 
 from msgspec import Struct
@@ -24,6 +25,10 @@ class RunStatusLine(Struct, frozen=True, kw_only=True):
     occurrence: str | None
     started_at: datetime
     finished_at: datetime | None
+    lapsed_at: datetime | None
+    """Since when its process is gone, where that is all that is known of its end."""
+    is_awaited: bool
+    """Whether the next daemon goes on with it."""
 
 
 class ScheduleStatus(Struct, frozen=True, kw_only=True):
@@ -83,13 +88,14 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
     leader = store.leadership().leader()
     judged = next((run for run in store.runs(limit=100) if run.summary), None)
     summary = unpack_outcome(judged.summary).summary if judged else None
+    awaited = {(one.schedule, one.key) for one in store.ledger.unfinished()}
     counts: dict[str, dict[str, int]] = {}
     for (schedule, state), number in sorted(vitals.occurrences.items()):
         counts.setdefault(schedule, {})[state] = number
     return Status(
         now=now,
         leader=leader.holder if leader else None,
-        runs=tuple(map(_line, runs)),
+        runs=tuple(_line(run, awaited) for run in runs),
         schedules=tuple(_schedule(store, one, now) for one in config.layout.schedules),
         snapshots=tuple(_snapshots(vitals, config, now)),
         outbox=_outbox(vitals, now),
@@ -100,7 +106,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
     )
 
 
-def _line(run: RunRecord) -> RunStatusLine:
+def _line(run: RunRecord, awaited: Container[tuple[str | None, str | None]]) -> RunStatusLine:
     return RunStatusLine(
         id=run.id,
         status=run.status,
@@ -108,6 +114,8 @@ def _line(run: RunRecord) -> RunStatusLine:
         occurrence=run.occurrence,
         started_at=run.started_at,
         finished_at=run.finished_at,
+        lapsed_at=run.lapsed_at,
+        is_awaited=run.lapsed_at is not None and (run.schedule, run.occurrence) in awaited,
     )
 
 

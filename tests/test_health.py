@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import socket
+import time
 from datetime import timedelta
 
 import httpx
@@ -181,6 +183,19 @@ def test_status_as_json_has_the_same_facts(house):
     assert told["schedules"][0]["next_at"].endswith("03:00:00Z")
     assert told["snapshots"][0]["organization"] == "acme"
     assert told["outbox"] == {"pending": 0, "dead": 0, "oldest_age": 0.0}
+
+
+def test_status_says_whether_a_daemon_goes_on_with_a_run_that_was_cut_off(house):
+    with Store.open(house.config().database_url) as store:
+        store.ledger.begin("nightly", "2026-03-01T03:00", at=NOW)
+        for name in ("2026-03-01T03:00", "2026-02-28T03:00"):
+            store.begin_run(
+                now=NOW, started_at=NOW, schedule="nightly", occurrence=name, holder="killed"
+            )
+    time.sleep(0.01)
+    shown = status_of(house)
+    assert re.search(r"Run 1 was cut off: .*; the next daemon goes on with it\.", shown)
+    assert re.search(r"Run 2 was cut off: .*; audit again\.", shown)
 
 
 @pytest.fixture

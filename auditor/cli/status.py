@@ -41,6 +41,7 @@ def _show(found: Status) -> None:
             for run in found.runs
         ]
         show_table(rows, ("RUN", "STATUS", "SCHEDULE", "STARTED"))
+        _show_cut_off(found)
     if found.schedules:
         click.echo()
         show_table(
@@ -68,6 +69,14 @@ def _show(found: Status) -> None:
             ),
             ("SOURCE", "ORGANIZATION", "READ WHOLE"),
         )
+
+
+def _show_cut_off(found: Status) -> None:
+    for run in found.runs:
+        if run.lapsed_at is not None:
+            since = wording.rfc3339(run.lapsed_at.replace(microsecond=0))
+            after = "the next daemon goes on with it" if run.is_awaited else "audit again"
+            click.echo(f"Run {run.id} was cut off: its process is gone since {since}; {after}.")
 
 
 def _show_left_out(found: Status) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from auditor.errors import StoreError
 from auditor.line.setting import Setting
-from auditor.store import Hold, StaleClaim, Store
+from auditor.store import FIRST_FENCE, Hold, StaleClaim, Store
 
 log = structlog.get_logger()
 
@@ -53,8 +53,10 @@ def begin(store: Store, setting: Setting, started_at: datetime) -> Begun:
         schedule=order.schedule,
         occurrence=order.occurrence,
         context=setting.context,
+        holder=holder,
+        lease=LEASE,
     )
-    hold = store.leases.take(run_id, holder=holder, lease=LEASE)
+    hold = Hold(run_id=run_id, fence=FIRST_FENCE, holder=holder)
     return Begun(hold, started_at, setting.now)
 
 

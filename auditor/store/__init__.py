@@ -3,6 +3,7 @@
 from auditor.store.book import Book
 from auditor.store.claims import StaleClaim
 from auditor.store.leadership import LeaderRecord, Leadership
+from auditor.store.leases import FIRST_FENCE
 from auditor.store.ledger import Ledger, OccurrenceRecord
 from auditor.store.outbox import Outbox
 from auditor.store.prune import Pruned
@@ -21,6 +22,7 @@ from auditor.store.store import OccurrenceTaken, Store, UnknownRun
 from auditor.store.vitals import Snapshot, Vitals, Waiting
 
 __all__ = [
+    "FIRST_FENCE",
     "Book",
     "Claim",
     "Earlier",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text
 
 from auditor.model import Credential, FindingState
 from auditor.store import past
+from auditor.store.claims import database_time
 from auditor.store.database import Database
 from auditor.store.history import state_at
 from auditor.store.records import RunRecord, run_record
@@ -29,6 +30,7 @@ _FACTS = (
     _run.occurrence,
     _run.summary,
     _run.judged,
+    _run.lease_until,
 )
 
 # A presence that begins has a version that does.
@@ -113,7 +115,8 @@ class Browse:
         if before is not None:
             statement = statement.where(_run.id < before)
         with self._database.read() as connection:
-            found = [run_record(row, b"") for row in connection.execute(statement)]
+            clock = database_time(connection)
+            found = [run_record(row, b"", clock) for row in connection.execute(statement)]
         return sorted(found, key=lambda record: -record.id)
 
     def runs_of(self, schedule: str, occurrences: Sequence[str]) -> dict[str, int]:

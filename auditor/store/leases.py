@@ -23,6 +23,8 @@ _collection = columns(Collection)
 _occurrence = columns(OccurrenceRow)
 
 INTERRUPTED = "interrupted"
+FIRST_FENCE = 1
+"""The fence of whoever begins a run."""
 
 
 class Leases:
@@ -143,6 +145,15 @@ class Leases:
                 )
             )
         return [int(number) for number in numbers]
+
+
+def first_taking(connection: Connection, holder: str, lease: timedelta) -> dict[str, Any]:
+    """Return the columns of a new run that *holder* makes; its `Hold` has `FIRST_FENCE`."""
+    return {
+        "holder": safe_text(holder),
+        "lease_until": database_time(connection) + micros_of(lease),
+        "fence": FIRST_FENCE,
+    }
 
 
 def _free(connection: Connection, run_id: int) -> None:

@@ -19,6 +19,9 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     started_at: datetime
     finished_at: datetime | None
     status: RunStatus
+    """A run that nobody makes any more counts as interrupted, before anybody has noted it."""
+    lapsed_at: datetime | None
+    """When the lease of its maker ran out, where nobody has taken or ended the run since."""
     schedule: str | None
     occurrence: str | None
     context: bytes
@@ -28,15 +31,23 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     """Whether findings were reconciled; a run that crashed before has evidence only."""
 
 
-def run_record(row: Any, context: bytes | None) -> RunRecord:
-    """Return a row of the run table as a value; *context* is empty where nobody asks for it."""
+def run_record(row: Any, context: bytes | None, clock: int) -> RunRecord:
+    """Return a row of the run table as a value; *context* is empty where nobody asks for it.
+
+    *clock* is the database's, by which leases are told.
+    """
+    status = RunStatus(row.status)
+    is_lapsed = (
+        status is RunStatus.RUNNING and row.lease_until is not None and row.lease_until < clock
+    )
     return RunRecord(
         id=row.id,
         now=instant(row.now),
         is_as_of=bool(row.is_as_of),
         started_at=instant(row.started_at),
         finished_at=None if row.finished_at is None else instant(row.finished_at),
-        status=RunStatus(row.status),
+        status=RunStatus.INTERRUPTED if is_lapsed else status,
+        lapsed_at=instant(row.lease_until) if is_lapsed else None,
         schedule=row.schedule,
         occurrence=row.occurrence,
         context=context or b"",

@@ -101,13 +101,16 @@ class Store:
         schedule: str | None = None,
         occurrence: str | None = None,
         context: bytes = b"",
+        holder: str | None = None,
+        lease: timedelta = timedelta(0),
     ) -> int:
         """Return the number of a new run.
 
         *context* is whatever the run is judged by, for rendering it again later. An occurrence
-        of a schedule that has its run already is refused: it happens once.
+        of a schedule that has its run already is refused: it happens once. A *holder* has taken
+        it at once, for *lease*: no kill leaves a run that nobody ever answers for.
         """
-        values = {
+        values: dict[str, Any] = {
             "now": micros(now),
             "started_at": micros(started_at),
             "is_as_of": int(is_as_of),
@@ -117,6 +120,8 @@ class Store:
             "context": context,
         }
         with self._database.write() as connection:
+            if holder is not None:
+                values |= leases.first_taking(connection, holder, lease)
             statement = insert_for(connection, Run).values(values).on_conflict_do_nothing()
             number = connection.execute(statement.returning(_run.id)).scalar()
         if number is None:
@@ -142,7 +147,8 @@ class Store:
         if until is not None:
             statement = statement.where(_run.id <= until)
         with self._database.read() as connection:
-            return [run_record(row, row.context) for row in connection.execute(statement)]
+            clock = claims.database_time(connection)
+            return [run_record(row, row.context, clock) for row in connection.execute(statement)]
 
     def first_run_at(self) -> datetime | None:
         """Return when the oldest run that is remembered began."""
@@ -160,7 +166,7 @@ class Store:
         with self._database.read() as connection:
             row = connection.execute(statement).first()
             if row is not None:
-                return run_record(row, row.context)
+                return run_record(row, row.context, claims.database_time(connection))
             known = connection.scalars(select(_run.id).order_by(_run.id.desc()).limit(5)).all()
         if not known:
             raise UnknownRun(f"{self._database.name} has no run yet; run `auditor audit` first")
@@ -431,4 +437,5 @@ def _runs() -> Any:
         _run.context,
         _run.summary,
         _run.judged,
+        _run.lease_until,
     ).where(_run.is_pruned == 0)

@@ -167,6 +167,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "now": record.now,
         "is_as_of": record.is_as_of,
         "status": record.status.value,
+        "lapsed_at": record.lapsed_at,
         "schedule": shown(record.schedule or "", 60),
         "took": duration(record.finished_at - record.started_at) if record.finished_at else "",
         "point": counted,

@@ -1,5 +1,7 @@
 """Commands where the machine is not as it should be: closed streams, full disks, lost folders."""
 
+import json
+import re
 import resource
 import shlex
 import signal
@@ -90,8 +92,9 @@ def test_only_failed_runs_are_no_latest_run(run, home):
     assert "No run was judged yet, of 1; run `auditor audit`, or name one by number" in answer.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_audit_that_is_told_to_stop_says_so_and_notes_it(tmp_path, number):
+@pytest.fixture
+def held(tmp_path):
+    """An audit as a process of its own that waits amidst its reading, and its database."""
     database = f"sqlite:///{tmp_path / 'auditor.db'}"
     (tmp_path / "config.yaml").write_text(
         f"database: {{url: '{database}'}}\n"
@@ -108,13 +111,40 @@ def test_an_audit_that_is_told_to_stop_says_so_and_notes_it(tmp_path, number):
     try:
         calls = tmp_path / "calls"
         wait_for(lambda: calls.exists() and "org-2" in calls.read_text())
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        yield process, database
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_audit_that_is_told_to_stop_says_so_and_notes_it(held, number):
+    process, database = held
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err.strip()) == (130, "", "auditor: interrupted")
     with Store.open(database) as store:
         (run,) = store.runs()
     assert run.status == RunStatus.INTERRUPTED
+
+
+def test_status_tells_of_a_killed_audit_once_its_lease_has_run_out(held, run, tmp_path):
+    process, database = held
+    config = tmp_path / "config.yaml"
+    process.kill()
+    process.communicate()
+    fresh = run("status", "-c", config).out
+    with Store.open(database) as store, store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE run SET lease_until = lease_until - 600000000")
+    later = run("status", "-c", config).out
+    (told,) = json.loads(run("status", "-c", config, "--json").out)["runs"]
+
+    assert "1    running" in fresh
+    assert "cut off" not in fresh
+    assert "1    interrupted" in later
+    assert re.search(r"Run 1 was cut off: its process is gone since 2\S+Z; audit again\.", later)
+    assert (told["status"], told["is_awaited"]) == ("interrupted", False)
+    assert told["lapsed_at"] is not None
+    with Store.open(database) as store, store._database.read() as connection:
+        assert connection.exec_driver_sql("SELECT status FROM run").scalar_one() == "running"

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from auditor.errors import StoreError, Unavailable
 from auditor.evidence import Page, Unit
 from auditor.model import CoverageStatus, RunStatus
-from auditor.store import Hold, Spool, StaleClaim, Store
+from auditor.store import FIRST_FENCE, Hold, Spool, StaleClaim, Store
 from tests.conftest import NOW
 from tests.store.conftest import ORGANIZATION, Line
 
@@ -99,6 +99,23 @@ def test_a_run_that_nobody_makes_any_more_is_ended_with_its_units(store: Store, 
     assert store.leases.reap(NOW) == [awaited]
     assert store.leases.find("nightly", "2026-03-01T03:00") == awaited
     assert store.leases.find("nightly", "2026-03-02T03:00") is None
+
+
+def test_a_run_whose_maker_fell_silent_reads_as_interrupted_until_it_speaks_again(
+    store: Store, line: Line
+):
+    run_id = line.begin(NOW, holder="one", lease=BRIEF)
+    hold = Hold(run_id=run_id, fence=FIRST_FENCE, holder="one")
+    time.sleep(0.01)
+    for read in (store.run(run_id), *store.runs(), *store.browse.runs(5)):
+        assert read.status is RunStatus.INTERRUPTED
+        assert read.lapsed_at is not None
+        assert read.lapsed_at < datetime.now(UTC)
+    assert store.leases.renew(hold, LEASE)
+    for read in (store.run(run_id), *store.runs(), *store.browse.runs(5)):
+        assert (read.status, read.lapsed_at) == (RunStatus.RUNNING, None)
+    assert store.leases.end(hold, status=RunStatus.FAILED, finished_at=NOW)
+    assert (store.run(run_id).status, store.run(run_id).lapsed_at) == (RunStatus.FAILED, None)
 
 
 def test_what_an_ended_run_had_claimed_ends_with_it(store: Store, line: Line):

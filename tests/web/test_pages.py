@@ -1,6 +1,7 @@
 """What the pages show, asked as a browser would."""
 
 import re
+import time
 from urllib.parse import quote
 
 import html5lib
@@ -294,6 +295,19 @@ def test_without_a_judged_run_the_pages_say_so(tmp_path):
         assert visitor.get("/runs").status_code == 200
         begun = web.store.begin_run(now=house.now, started_at=house.now)
         assert "still going on" in visitor.get(f"/runs/{begun}").text
+
+
+def test_a_run_whose_process_is_gone_is_not_said_to_go_on(tmp_path):
+    house = House(tmp_path)
+    house.export(key(1))
+    web = Web(house)
+    with web.store, web.client() as visitor:
+        begun = web.store.begin_run(now=house.now, started_at=house.now, holder="killed")
+        time.sleep(0.01)
+        text = visitor.get(f"/runs/{begun}").text
+        assert "Its process is gone since" in text
+        assert "still going on" not in text
+        assert ">interrupted<" in visitor.get("/runs").text
 
 
 def test_hostile_names_stay_text_on_every_page(tmp_path):
