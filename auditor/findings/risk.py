@@ -9,9 +9,11 @@ Ages and dormancy count in steps, so that a risk changes a few times a year, not
 `docs/risk.md` explains the table.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from msgspec import Struct
 
@@ -139,11 +141,23 @@ _SEVERITY_WORDS = {severity: f"{severity} severity" for severity in Severity}
 _PRIVILEGE_WORDS = {privilege: f"it has {privilege} rights" for privilege in Privilege} | {
     Privilege.UNKNOWN: "its permissions are unknown"
 }
-_DAY = timedelta(days=1)
+_IDLE, _AGE = "{idle}", "{age}"
 _NOT_USABLE = frozenset({Status.INACTIVE, Status.EXPIRED, Status.REVOKED})
+
+_WEIGHTS_AT_MOST = 4_096
 
 Fact = tuple[int, str]
 """Points, and the fact in plain words."""
+_Steps = tuple[tuple[int, ...], tuple[int, ...]]
+"""Days, ascending, and the points below the first, from the first on, …"""
+
+
+def _ascending(steps: Steps) -> _Steps:
+    days, points = zip(*reversed(steps), strict=True)
+    return days, (0, *points)
+
+
+_IDLE_STEPS, _AGE_STEPS = _ascending(WEIGHTS.idle_days), _ascending(WEIGHTS.age_days)
 
 
 def assess(credential: Credential, severity: Severity, category: str, now: datetime) -> Risk:
@@ -207,13 +221,12 @@ def is_usable(credential: Credential, now: datetime) -> bool:
 
 def is_owner_gone(credential: Credential) -> bool:
     """Whether the principal is deleted, suspended or the like, or the owner has left."""
-    words = (credential.principal.status, credential.owner_status)
-    return any((word or "").lower() in GONE for word in words)
+    return _is_gone(credential.principal.status) or _is_gone(credential.owner_status)
 
 
 def is_production(credential: Credential) -> bool:
     """Whether its tags say production; tag names and values compare without case."""
-    return any(
+    return bool(credential.tags) and any(
         name.lower() in PRODUCTION_TAGS and value.lower() in PRODUCTION_VALUES
         for name, value in credential.tags.items()
     )
@@ -225,12 +238,33 @@ class _Tally:
     def __init__(self, credential: Credential, now: datetime) -> None:
         self.credential = credential
         self.now = now
-        self._facts = list(_facts(credential, now))
-        self.points = sum([points for points, _words in self._facts])
+        self._idle, self._age = dormancy(credential), secret_age(credential)
+        self._weight = _weigh(credential, self._idle, self._age, now)
+        self.points = self._weight.points
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
-        return tuple(_reasons(self._facts, self.credential, self.now))
+        lengths = {_IDLE: self._idle_words, _AGE: self._age_words}
+        return tuple(
+            [lengths[words]() if words in lengths else words for words in self._weight.said]
+        )
+
+    def _idle_words(self) -> str:
+        if self._idle is None:
+            return "nobody can tell whether it is used"
+        length = wording.duration(self._idle)
+        match self.credential.last_used_state:
+            case LastUsedState.NEVER:
+                return f"no use was recorded in the {length} since it was created"
+            case LastUsedState.NOT_IN_WINDOW:
+                return f"it was not used for at least {length}"
+            case _:
+                return f"it was not used for {length}"
+
+    def _age_words(self) -> str:
+        if self._age is None:
+            return "its age is unknown"
+        return f"its secret is {wording.duration(self._age)} old"
 
 
 class _Newest:
@@ -249,7 +283,54 @@ class _Newest:
 _newest = _Newest()
 
 
-def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
+class _Weight(Struct, frozen=True):
+    """What one combination of facts comes to."""
+
+    points: int
+    said: tuple[str, ...]
+    """The facts worth naming, strongest first; `_IDLE` and `_AGE` stand for those lengths."""
+
+
+_weights: dict[tuple[Any, ...], _Weight] = {}
+"""By everything that the weight rests on; few combinations differ among many credentials."""
+
+
+def _weigh(
+    credential: Credential, idle: timedelta | None, age: timedelta | None, now: datetime
+) -> _Weight:
+    idle_points = WEIGHTS.use_unknown if idle is None else _step(_IDLE_STEPS, idle)
+    age_points = WEIGHTS.age_unknown if age is None else _step(_AGE_STEPS, age)
+    key = (
+        credential.privilege,
+        credential.principal.is_root,
+        credential.type,
+        not credential.restrictions,
+        idle_points,
+        age_points,
+        credential.expires_state,
+        credential.principal.status,
+        credential.owner_status,
+        not credential.owner,
+        is_production(credential),
+        is_usable(credential, now),
+        credential.status,
+    )
+    weight = _weights.get(key)
+    if weight is None:
+        if len(_weights) >= _WEIGHTS_AT_MOST:
+            _weights.clear()
+        facts = list(_facts(credential, idle_points, age_points, now))
+        said = _said(facts)
+        if not is_usable(credential, now):
+            status = credential.status if credential.status in _NOT_USABLE else Status.EXPIRED
+            said.append(f"it cannot be used now: {status}")
+        weight = _weights[key] = _Weight(sum(points for points, _ in facts), tuple(said))
+    return weight
+
+
+def _facts(
+    credential: Credential, idle_points: int, age_points: int, now: datetime
+) -> Iterator[Fact]:
     privilege = credential.privilege
     yield WEIGHTS.privilege[privilege], _PRIVILEGE_WORDS[privilege]
     if credential.principal.is_root:
@@ -258,8 +339,8 @@ def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
     yield (points, "it is bound to a person") if points > WEIGHTS.other_type else (points, "")
     if not credential.restrictions:
         yield WEIGHTS.unrestricted, "nothing restricts where it works"
-    yield _idle_fact(credential)
-    yield _age_fact(credential)
+    yield idle_points, _IDLE
+    yield age_points, _AGE
     if credential.expires_state is ExpiresState.NEVER:
         yield WEIGHTS.expires[ExpiresState.NEVER], "it never expires"
     else:
@@ -267,8 +348,7 @@ def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
         yield WEIGHTS.expires[credential.expires_state], word
     if is_owner_gone(credential):
         gone = credential.principal.status
-        is_principal = (gone or "").lower() in GONE
-        yield WEIGHTS.owner_gone, f"its principal is {gone}" if is_principal else "its owner left"
+        yield WEIGHTS.owner_gone, f"its principal is {gone}" if _is_gone(gone) else "its owner left"
     elif not credential.owner:
         yield WEIGHTS.owner_missing, "nobody owns it"
     if is_production(credential):
@@ -277,33 +357,13 @@ def _facts(credential: Credential, now: datetime) -> Iterator[Fact]:
         yield WEIGHTS.usable, ""
 
 
-def _idle_fact(credential: Credential) -> Fact:
-    idle = dormancy(credential)
-    if idle is None:
-        return WEIGHTS.use_unknown, "nobody can tell whether it is used"
-    points = _step(WEIGHTS.idle_days, idle)
-    length = wording.duration(idle)
-    match credential.last_used_state:
-        case LastUsedState.NEVER:
-            return points, f"no use was recorded in the {length} since it was created"
-        case LastUsedState.NOT_IN_WINDOW:
-            return points, f"it was not used for at least {length}"
-        case _:
-            return points, f"it was not used for {length}"
+def _is_gone(status: str | None) -> bool:
+    return status is not None and status.lower() in GONE
 
 
-def _age_fact(credential: Credential) -> Fact:
-    age = secret_age(credential)
-    if age is None:
-        return WEIGHTS.age_unknown, "its age is unknown"
-    return _step(WEIGHTS.age_days, age), f"its secret is {wording.duration(age)} old"
-
-
-def _step(steps: Steps, length: timedelta) -> int:
-    for days, points in steps:
-        if length >= days * _DAY:
-            return points
-    return 0
+def _step(steps: _Steps, length: timedelta) -> int:
+    from_days, points = steps
+    return points[bisect_right(from_days, length.days)]
 
 
 def _place(band: tuple[int, int], points: int) -> int:
@@ -311,10 +371,6 @@ def _place(band: tuple[int, int], points: int) -> int:
     return low + (high - low) * points // _MOST
 
 
-def _reasons(facts: Sequence[Fact], credential: Credential, now: datetime) -> list[str]:
+def _said(facts: Sequence[Fact]) -> list[str]:
     said = [fact for fact in facts if fact[1] and fact[0] >= SAID_FROM]
-    reasons = [words for _, words in sorted(said, key=lambda fact: -fact[0])]
-    if not is_usable(credential, now):
-        status = credential.status if credential.status in _NOT_USABLE else Status.EXPIRED
-        reasons.append(f"it cannot be used now: {status}")
-    return reasons
+    return [words for _, words in sorted(said, key=lambda fact: -fact[0])]

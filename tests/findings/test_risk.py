@@ -1,6 +1,6 @@
 """Risk orders the work: worse facts never lower it, and it says why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +11,13 @@ from msgspec.structs import replace
 
 from auditor.findings.risk import (
     WEIGHTS,
+    Steps,
     assess,
     credential_risk,
     dormancy,
     is_owner_gone,
     is_production,
+    is_usable,
     secret_age,
 )
 from auditor.model import (
@@ -35,7 +37,12 @@ from tests.conftest import NOW
 DAY = timedelta(days=1)
 LADDER = (Privilege.NONE, Privilege.READ, Privilege.WRITE, Privilege.ADMIN)
 
-ages = st.integers(0, 4000).map(lambda days: days * DAY)
+steps = st.sampled_from([days for days, _ in (*WEIGHTS.idle_days, *WEIGHTS.age_days)])
+ages = (
+    st.integers(0, 4000).map(lambda days: days * DAY)
+    | steps.map(lambda days: days * DAY)
+    | steps.map(lambda days: days * DAY - timedelta(seconds=1))
+)
 severities = st.sampled_from(Severity)
 categories = st.sampled_from(["dormant", "stale", "expiry", "ownership", "visibility"])
 
@@ -72,6 +79,7 @@ def credentials(draw: Any) -> Credential:
         expires_state=draw(st.sampled_from(ExpiresState)),
         privilege=draw(st.sampled_from(Privilege)),
         owner=draw(st.sampled_from([None, "team@example.com"])),
+        owner_status=draw(st.sampled_from([None, "present", "departed"])),
         tags=draw(st.sampled_from([{}, {"Env": "Prod"}, {"team": "prod"}])),
         restrictions=draw(st.sampled_from([None, {}, {"ips": ["10.0.0.0/8"]}])),
     )
@@ -137,6 +145,36 @@ def test_a_further_finding_never_lowers_the_risk_of_a_credential(
     before = credential_risk(credential, risks, NOW).score if risks else 0
 
     assert before <= credential_risk(credential, [*risks, Risk(further)], NOW).score <= 100
+
+
+@given(credentials(), severities, categories)
+def test_every_fact_adds_its_points_whatever_was_weighed_before(
+    credential: Credential, severity: Severity, category: str
+) -> None:
+    """What a combination of facts weighs is kept; nothing may be left out of the combination."""
+    low, high = WEIGHTS.bands[severity]
+    points = WEIGHTS.categories.get(category, WEIGHTS.other_category) + sum(_points(credential))
+
+    assert _score(credential, severity, category) == low + (high - low) * points // WEIGHTS.most
+
+
+def _points(credential: Credential) -> Iterator[int]:
+    yield WEIGHTS.privilege[credential.privilege]
+    yield WEIGHTS.root if credential.principal.is_root else 0
+    yield WEIGHTS.types.get(credential.type, WEIGHTS.other_type)
+    yield 0 if credential.restrictions else WEIGHTS.unrestricted
+    idle, age = dormancy(credential), secret_age(credential)
+    yield WEIGHTS.use_unknown if idle is None else _reached(WEIGHTS.idle_days, idle)
+    yield WEIGHTS.age_unknown if age is None else _reached(WEIGHTS.age_days, age)
+    yield WEIGHTS.expires[credential.expires_state]
+    missing = 0 if credential.owner else WEIGHTS.owner_missing
+    yield WEIGHTS.owner_gone if is_owner_gone(credential) else missing
+    yield WEIGHTS.production if is_production(credential) else 0
+    yield WEIGHTS.usable if is_usable(credential, NOW) else 0
+
+
+def _reached(steps: Steps, length: timedelta) -> int:
+    return next((points for days, points in steps if length >= days * DAY), 0)
 
 
 @given(credentials(), severities, categories)
