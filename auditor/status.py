@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from auditor.config import Config
+from auditor.line import clocks
 from auditor.line.outcome import unpack_outcome
 from auditor.model import RunStatus
 from auditor.schedule import ScheduleOptions, next_occurrence
@@ -55,6 +56,14 @@ class SnapshotStatus(Struct, frozen=True, kw_only=True):
     """Seconds since then."""
 
 
+class ClockStatus(Struct, frozen=True, kw_only=True):
+    """A provider whose clock differed from ours when its source was read last."""
+
+    source: str
+    note: str
+    """By how much, and what to do."""
+
+
 class OutboxStatus(Struct, frozen=True, kw_only=True):
     """Messages that wait, and those given up."""
 
@@ -73,6 +82,7 @@ class Status(Struct, frozen=True, kw_only=True):
     runs: tuple[RunStatusLine, ...]
     schedules: tuple[ScheduleStatus, ...]
     snapshots: tuple[SnapshotStatus, ...]
+    clocks: tuple[ClockStatus, ...]
     outbox: OutboxStatus
     findings_by_severity: dict[str, int]
     """Open findings of the newest judged run; likewise the next two."""
@@ -98,6 +108,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         runs=tuple(_line(run, awaited) for run in runs),
         schedules=tuple(_schedule(store, one, now) for one in config.layout.schedules),
         snapshots=tuple(_snapshots(vitals, config, now)),
+        clocks=_clocks(store, config),
         outbox=_outbox(vitals, now),
         findings_by_severity=summary.by_severity if summary else {},
         findings_by_policy=summary.by_policy if summary else {},
@@ -145,6 +156,12 @@ def _snapshots(vitals: Vitals, config: Config, now: datetime) -> list[SnapshotSt
         for one in vitals.snapshots
         if one.source in configured
     ]
+
+
+def _clocks(store: Store, config: Config) -> tuple[ClockStatus, ...]:
+    configured = {source.name for source in config.sources}
+    told = store.newest_notes(clocks.BEGINNING)
+    return tuple(ClockStatus(source=name, note=note) for name, note in told if name in configured)
 
 
 def _outbox(vitals: Vitals, now: datetime) -> OutboxStatus:

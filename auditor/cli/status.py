@@ -69,6 +69,9 @@ def _show(found: Status) -> None:
             ),
             ("SOURCE", "ORGANIZATION", "READ WHOLE"),
         )
+    if found.clocks:
+        click.echo()
+        show_table(((one.source, one.note) for one in found.clocks), ("SOURCE", "CLOCK"))
 
 
 def _show_cut_off(found: Status) -> None:

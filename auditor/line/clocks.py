@@ -10,6 +10,9 @@ from auditor.client import watching
 
 log = structlog.get_logger()
 
+BEGINNING = "The clock of "
+"""How every remark begins, by which it is found again among the notes of a coverage."""
+
 
 def remarks() -> Iterator[str]:
     """Yield what the watch of this task has found out since it was asked last, and log it."""
@@ -19,6 +22,6 @@ def remarks() -> Iterator[str]:
         side = "ahead of" if apart > timedelta(0) else "behind"
         minutes = timedelta(minutes=round(apart / timedelta(minutes=1)))
         yield (
-            f"The clock of {host} is {wording.duration(minutes)} {side} this machine's, so ages "
+            f"{BEGINNING}{host} is {wording.duration(minutes)} {side} this machine's, so ages "
             "may be wrong by as much; compare this machine's clock with a time server."
         )

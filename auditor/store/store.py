@@ -42,7 +42,7 @@ from auditor.store.spool import Spool
 from auditor.store.state import State
 from auditor.store.tables import Run, columns, table
 from auditor.store.texts import safe_id
-from auditor.store.vitals import Vitals, vitals
+from auditor.store.vitals import Vitals, newest_notes, vitals
 from auditor.store.writer import UnitWriter
 
 _run = columns(Run)
@@ -401,6 +401,11 @@ class Store:
         """Return how old what is known is, what became of occurrences, and what is to be sent."""
         with self._database.read() as connection:
             return vitals(connection)
+
+    def newest_notes(self, beginning: str) -> list[tuple[str, str]]:
+        """Return source and note of what each source's newest reading said with *beginning*."""
+        with self._database.read() as connection:
+            return newest_notes(connection, beginning)
 
     # -- retention
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, and_, case, func, select
 
@@ -15,6 +16,7 @@ _collection = columns(Collection)
 _scope = columns(Scope)
 _outbox = columns(OutboxRow)
 _occurrence = columns(OccurrenceRow)
+_decode_notes = msgspec.json.Decoder(list[str]).decode
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -59,6 +61,32 @@ def vitals(connection: Connection) -> Vitals:
         outbox=_waiting(connection),
         occurrences={(name, state): n for name, state, n in connection.execute(counted)},
     )
+
+
+def newest_notes(connection: Connection, beginning: str) -> list[tuple[str, str]]:
+    """Return source and note for every such note of each source's newest reading, failed or not."""
+    settled = [CoverageStatus.COMPLETE, CoverageStatus.PARTIAL, CoverageStatus.FAILED]
+    newest = (
+        select(_collection.source, func.max(_collection.run_id).label("run_id"))
+        .where(_collection.status.in_([status.value for status in settled]))
+        .group_by(_collection.source)
+        .subquery()
+    )
+    statement = (
+        select(_collection.source, _collection.notes)
+        .join(
+            newest,
+            and_(_collection.source == newest.c.source, _collection.run_id == newest.c.run_id),
+        )
+        .where(_collection.notes.contains(beginning, autoescape=True))
+        .order_by(_collection.source, _collection.id)
+    )
+    return [
+        (source, note)
+        for source, notes in connection.execute(statement)
+        for note in _decode_notes(notes)
+        if note.startswith(beginning)
+    ]
 
 
 def _snapshots(connection: Connection) -> list[Snapshot]:

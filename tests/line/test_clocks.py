@@ -100,6 +100,33 @@ def test_it_is_noted_where_it_keeps_the_auditor_out(house, server):
     assert len(told) == 1
 
 
+def status(house, *arguments):
+    command = ["status", "-c", str(house.root / "config.yaml"), *arguments]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_status_tells_it_until_a_reading_finds_the_clocks_agree(house, server):
+    lie(server, NOW + timedelta(hours=2))
+    report, _ = audit(house)
+    (note,) = notes(report)
+    assert f"keycard  {note}" in status(house)
+    assert json.loads(status(house, "--json"))["clocks"] == [{"source": "keycard", "note": note}]
+    house.later(hours=2)
+    lie(server, house.now)
+    audit(house)
+    assert "CLOCK" not in status(house)
+    assert json.loads(status(house, "--json"))["clocks"] == []
+
+
+def test_status_tells_it_where_the_reading_failed(house, server):
+    date = format_datetime(NOW - timedelta(hours=1), usegmt=True)
+    server.fault("*", reply=Reply(401, {}, {"Date": date}))
+    audit(house)
+    assert "keycard  The clock of 127.0.0.1 is 1 hour behind" in status(house)
+
+
 def test_checking_the_sources_tells_as_well(house, server):
     lie(server, datetime.now(UTC) + timedelta(hours=2))
     house.config()

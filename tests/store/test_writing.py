@@ -483,3 +483,14 @@ def test_an_exception_while_writing_leaves_nothing(
     assert store.coverage(run_id) == []
     line.write(run_id, now, many(credential, 800))
     assert len(list(store.credentials(run_id))) == 800
+
+
+def test_the_newest_notes_of_each_source_are_found_by_their_beginning(
+    store: Store, line: Line, at, credential
+):
+    said, other = Note("The clock of 50%_a is late."), Note('No "The clock of" here.')
+    line.run(at(0), [credential()], said, source="first")
+    line.run(at(1), [credential()], said, other, source="second")
+    assert store.newest_notes("The clock of ") == [("first", said.text), ("second", said.text)]
+    line.run(at(2), [credential()], other, source="first")
+    assert store.newest_notes("The clock of ") == [("second", said.text)]
