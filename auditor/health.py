@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from auditor import __version__
-from auditor.client import tally
+from auditor import __version__, tally
 from auditor.daemon import DaemonState
 from auditor.errors import StoreError
 from auditor.log import redact

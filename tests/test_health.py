@@ -14,9 +14,8 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from auditor import health, systemd
+from auditor import health, systemd, tally
 from auditor.cli import cli
-from auditor.client import tally
 from auditor.daemon import DaemonState
 from auditor.errors import StoreError
 from auditor.status import gather

@@ -8,7 +8,7 @@ import click
 from auditor.cli import exits
 from auditor.cli.options import config_option, json_option
 from auditor.cli.screen import show_json, show_table
-from auditor.client import clocks_watched
+from auditor.clocks import clocks_watched
 from auditor.collectors.interface import Access, Context
 from auditor.config import SourceConfig, load_config
 from auditor.errors import ConfigError, SourceError

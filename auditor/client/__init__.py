@@ -2,12 +2,11 @@
 
 `Client` sends; `ConnectionOptions` are its keys in the configuration; `TokenAuth` and its kin log
 in; `Dialect` reads a provider's rate-limit headers; `walk` follows cursors; `fan_out` reads many
-things side by side in bounded memory; `clocks_watched` compares providers' clocks with ours.
+things side by side in bounded memory.
 """
 
 from auditor.client.answer import Answer
 from auditor.client.auth import ClientCredentials, HeaderAuth, Token, TokenAuth, bearer
-from auditor.client.clocks import clocks_watched, watching
 from auditor.client.fanout import fan_out
 from auditor.client.http import Client
 from auditor.client.origin import Origin, origin_of, segment
@@ -32,10 +31,8 @@ __all__ = [
     "Wait",
     "bearer",
     "checked_base_url",
-    "clocks_watched",
     "fan_out",
     "origin_of",
     "segment",
     "walk",
-    "watching",
 ]

@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from auditor.client import tally
+from auditor import tally
 from auditor.client.answer import Answer
 from auditor.client.auth import TokenAuth, token_error
-from auditor.client.clocks import watching
 from auditor.client.failures import is_untrusted, refusal, words
 from auditor.client.origin import origin_of, resolve_link
 from auditor.client.settings import ConnectionOptions
 from auditor.client.throttle import Dialect, Gate
 from auditor.client.transport import GuardedTransport, connector, describe
+from auditor.clocks import watching
 from auditor.errors import SourceError, Unavailable, UnexpectedResponse
 
 MAX_BYTES = 32 << 20

@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from auditor import wording
-from auditor.client import watching
+from auditor.clocks import watching
 
 log = structlog.get_logger()
 

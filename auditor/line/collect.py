@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from auditor.client import clocks_watched
+from auditor.clocks import clocks_watched
 from auditor.collectors.interface import Collector, Context, Gap, Note, Page, Unit
 from auditor.config import SourceConfig
 from auditor.errors import ConfigError, SourceError, Unavailable, UnexpectedResponse

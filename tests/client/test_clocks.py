@@ -6,8 +6,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from auditor.client import clocks_watched, tally
-from auditor.client.clocks import TOLERANCE, ClockWatch
+from auditor import tally
+from auditor.clocks import TOLERANCE, ClockWatch, clocks_watched
 from tests.client.conftest import OpenClient
 from tests.fakes.http import LoopbackServer, Reply
 

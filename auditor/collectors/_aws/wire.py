@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from auditor.client import tally
-from auditor.client.clocks import watching
+from auditor import tally
 from auditor.client.origin import origin_of
 from auditor.client.throttle import Gate
 from auditor.client.transport import GuardedTransport, connector
+from auditor.clocks import watching
 from auditor.collectors._aws import answers
 from auditor.collectors._aws.calls import Api, Call
 from auditor.collectors._aws.options import AwsOptions

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.client import clocks_watched, tally
+from auditor import tally
+from auditor.clocks import clocks_watched
 from tests.collectors.aws.conftest import OWN
 from tests.fakes.http import Reply
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from auditor.client import tally
+from auditor import tally
 
 TOLERANCE = timedelta(minutes=5)
 """Clocks that differ by no more agree: many services refuse signed requests beyond it."""
