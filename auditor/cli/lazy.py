@@ -1,11 +1,29 @@
-"""A command group that imports a command when it is called."""
+"""Imports only what a command needs: commands when they are called, no more than they use."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Let what is imported meanwhile find no module *name*, which it could do without.
+
+    Whoever asks for that module later gets it as ever.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment] # makes `import` raise ImportError
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 class LazyGroup(click.Group):
