@@ -147,15 +147,35 @@ def test_a_further_finding_never_lowers_the_risk_of_a_credential(
     assert before <= credential_risk(credential, [*risks, Risk(further)], NOW).score <= 100
 
 
-@given(credentials(), severities, categories)
+@given(credentials(), credentials(), severities, categories)
 def test_every_fact_adds_its_points_whatever_was_weighed_before(
-    credential: Credential, severity: Severity, category: str
+    credential: Credential, other: Credential, severity: Severity, category: str
 ) -> None:
-    """What a combination of facts weighs is kept; nothing may be left out of the combination."""
+    """What a combination of facts weighs is kept; each fact is a part of the combination."""
     low, high = WEIGHTS.bands[severity]
-    points = WEIGHTS.categories.get(category, WEIGHTS.other_category) + sum(_points(credential))
+    policy = WEIGHTS.categories.get(category, WEIGHTS.other_category)
 
-    assert _score(credential, severity, category) == low + (high - low) * points // WEIGHTS.most
+    for name in credential.__struct_fields__:
+        changed = replace(credential, **{name: getattr(other, name)})
+
+        risk = assess(changed, severity, category, NOW)
+
+        points = policy + sum(_points(changed))
+        assert risk.score == low + (high - low) * points // WEIGHTS.most
+        assert risk.reasons[1:] == tuple(_words_of_people_and_state(changed, risk))
+
+
+def _words_of_people_and_state(credential: Credential, risk: Risk) -> Iterator[str]:
+    """Yield the reasons of *risk*, those about people and the state as they have to be."""
+    for words in risk.reasons[1:]:
+        if words.startswith("its principal is"):
+            yield f"its principal is {credential.principal.status}"
+        elif not words.startswith("it cannot be used"):
+            yield words
+    if not is_usable(credential, NOW):
+        status = credential.status
+        is_live = status in (Status.ACTIVE, Status.UNKNOWN)
+        yield f"it cannot be used now: {Status.EXPIRED if is_live else status}"
 
 
 def _points(credential: Credential) -> Iterator[int]:
