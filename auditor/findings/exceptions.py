@@ -117,6 +117,8 @@ class PolicyExceptions:
 
         Of several the one that lasts longest counts, then the first in the file.
         """
+        if not self.entries:
+            return None
         held = [
             self.entries[index]
             for index in self._shelf.candidates(credential)

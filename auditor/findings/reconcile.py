@@ -61,9 +61,13 @@ def reconcile(
     findings but ends none. States come back for live findings, for those that ended now, and for
     superseded ones that still hold (with a newer ``last_seen_at``); others are as they were.
     """
-    if not prior and not verdicts:
-        return []
-    case = _Case(
+    if not prior:
+        return _opened(credential, verdicts, now, policies, exceptions)
+    verdicts = tuple(verdicts)
+    same = _seen_again(credential, prior, verdicts, now, policies, exceptions)
+    if same is not None:
+        return same
+    case = Case(
         credential,
         prior,
         verdicts,
@@ -98,6 +102,91 @@ def absent(state: FindingState, absence: Absence, now: datetime) -> FindingState
     return replace(state, change=Change.UNCHANGED, stale_since=stale_since)
 
 
+def _opened(
+    credential: Credential,
+    verdicts: Iterable[Verdict],
+    now: datetime,
+    policies: PoliciesInForce,
+    exceptions: ExceptionLookup,
+) -> list[FindingState]:
+    """Return the findings of a credential that never had any: what `Case` says, without a past."""
+    observed = _observed(verdicts, policies)
+    after: list[FindingState] = []
+    for name in policies.uppermost(tuple(observed)):
+        note = exceptions(name, credential, now)
+        severity = observed[name].severity or Severity.INFORMATIONAL
+        after.append(
+            FindingState(
+                id=finding_id(name, credential.uid),
+                policy_id=name,
+                credential_uid=credential.uid,
+                status=FindingStatus.OPEN if note is None else FindingStatus.SUPPRESSED,
+                change=Change.OPENED if note is None else Change.SUPPRESSED,
+                severity=severity,
+                risk_score=_risk_score(credential, severity, policies.categories[name]),
+                first_seen_at=now,
+                last_seen_at=now,
+                exception=note,
+            )
+        )
+    return after
+
+
+def _seen_again(
+    credential: Credential,
+    prior: Sequence[FindingState],
+    verdicts: Iterable[Verdict],
+    now: datetime,
+    policies: PoliciesInForce,
+    exceptions: ExceptionLookup,
+) -> list[FindingState] | None:
+    """Return the findings of a credential that is as it was: what `Case` says of that.
+
+    That is, the violations observed today that nobody takes over from are exactly the remembered
+    findings, every one of them open and under no exception. None where it is not so.
+    """
+    observed = _observed(verdicts, policies)
+    uppermost = policies.uppermost(tuple(observed))
+    if len(prior) != len(uppermost):
+        return None
+    remembered = {state.policy_id: state for state in prior}
+    after: list[FindingState] = []
+    for name in uppermost:
+        before = remembered.get(name)
+        if before is None or before.status is not FindingStatus.OPEN:
+            return None
+        if exceptions(name, credential, now) is not None:
+            return None
+        severity = observed[name].severity or before.severity
+        first_seen_at, opened_at = before.first_seen_at, before.opened_at
+        if opened_at is not None and opened_at <= first_seen_at:
+            opened_at = None
+        after.append(
+            FindingState(
+                id=before.id,
+                policy_id=name,
+                credential_uid=before.credential_uid,
+                status=FindingStatus.OPEN,
+                change=Change.UNCHANGED,
+                severity=severity,
+                risk_score=_risk_score(credential, severity, policies.categories[name]),
+                first_seen_at=first_seen_at,
+                last_seen_at=now,
+                opened_at=opened_at,
+            )
+        )
+    return after
+
+
+def _observed(verdicts: Iterable[Verdict], policies: PoliciesInForce) -> dict[str, Verdict]:
+    """Return the violations of policies in force."""
+    return {
+        one.policy_id: one
+        for one in verdicts
+        if one.outcome is Outcome.VIOLATION and one.policy_id in policies.categories
+    }
+
+
 class _Standing(Enum):
     """Why a violation counts as there."""
 
@@ -108,8 +197,11 @@ class _Standing(Enum):
     """It was there, and what was read today was not read whole."""
 
 
-class _Case:
-    """One credential before and after a run."""
+class Case:
+    """One credential before and after a run, whatever happened: the rules in full.
+
+    Most credentials take a shorter path through `reconcile`, which comes to the same.
+    """
 
     def __init__(
         self,
@@ -134,6 +226,7 @@ class _Case:
         self.endings: dict[str, Resolution] = {}
 
     def states(self) -> list[FindingState]:
+        """Return what `reconcile` does."""
         self._judge()
         self._recall_handed_over()
         after = []
@@ -262,9 +355,7 @@ class _Case:
         if verdict is None or verdict.outcome is not Outcome.VIOLATION:
             return base.severity, base.risk_score
         severity = verdict.severity or base.severity
-        category = self.policies.categories[name]
-        at = self.credential.observed_at
-        return severity, score(self.credential, severity, category, at)
+        return severity, _risk_score(self.credential, severity, self.policies.categories[name])
 
     def _opened_at(
         self, story: Sequence[FindingState], change: Change, first_seen_at: datetime
@@ -279,6 +370,11 @@ class _Case:
         self, standing: _Standing, flag: _Standing, before: datetime | None
     ) -> datetime | None:
         return (before or self.now) if standing is flag else None
+
+
+def _risk_score(credential: Credential, severity: Severity, category: str) -> int:
+    # Idleness and age end where the evidence ends.
+    return score(credential, severity, category, credential.observed_at)
 
 
 def _is_live(state: FindingState) -> bool:

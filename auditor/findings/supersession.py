@@ -5,6 +5,8 @@ from typing import Protocol
 
 from auditor.errors import ConfigError
 
+_KEPT = 4_096
+
 
 class PolicyTerms(Protocol):
     """What the life of a finding depends on in a policy."""
@@ -44,6 +46,7 @@ class PoliciesInForce:
             if (in_force := tuple(one for one in superiors if one in active))
         }
         """The same, counting policies in force only."""
+        self._uppermost: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __contains__(self, policy_id: str) -> bool:
         return policy_id in self.categories
@@ -54,6 +57,18 @@ class PoliciesInForce:
             if superior in standing:
                 return superior
         return None
+
+    def uppermost(self, standing: tuple[str, ...]) -> tuple[str, ...]:
+        """Return, sorted, the policies in *standing* from which none of them takes over."""
+        found = self._uppermost.get(standing)
+        if found is None:
+            if len(self._uppermost) >= _KEPT:  # few combinations differ among many credentials
+                self._uppermost.clear()
+            found = tuple(
+                name for name in sorted(standing) if self.superior_among(name, standing) is None
+            )
+            self._uppermost[standing] = found
+        return found
 
 
 def _superiors(terms: Mapping[str, PolicyTerms]) -> Mapping[str, tuple[str, ...]]:

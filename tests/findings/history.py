@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import cache
+from typing import Any
 
 from msgspec.structs import replace
 
 from auditor.findings.news import is_news
-from auditor.findings.reconcile import absent, reconcile
+from auditor.findings.reconcile import Case, absent, reconcile
 from auditor.findings.supersession import PoliciesInForce
 from auditor.model import (
     Absence,
@@ -189,15 +190,15 @@ class World:
             )
             for name, outcome in self.truth[key].items()
         ]
-        states = reconcile(
-            self.credentials[key],
-            tuple(prior.values()),
-            verdicts,
-            now=self.now,
-            policies=_in_force(frozenset(self.active)),
-            exceptions=self._exception_for,
-            is_whole=whole,
-        )
+        given = self.credentials[key], tuple(prior.values()), verdicts
+        rules: dict[str, Any] = {
+            "now": self.now,
+            "policies": _in_force(frozenset(self.active)),
+            "exceptions": self._exception_for,
+            "is_whole": whole,
+        }
+        states = reconcile(*given, **rules)
+        assert states == Case(*given, **rules).states(), "the straight paths"
         return {state.policy_id: state for state in states}
 
     def _exception_for(
