@@ -43,13 +43,13 @@ def duration(length: timedelta) -> str:
     said like a positive one.
     """
     length = abs(length)
-    days = length // _DAY
+    days = length.days
     if days >= _TWO_YEARS:
         years = f"{length / (365.25 * _DAY):.1f}".removesuffix(".0")
         return f"{years} years"
     if days >= 1:
-        return count(days, "day")
-    seconds = int(length.total_seconds())
+        return "1 day" if days == 1 else f"{days} days"
+    seconds = length.seconds
     if seconds >= 3600:
         return count(seconds // 3600, "hour")
     if seconds >= 60:
@@ -80,8 +80,9 @@ def instant(at: datetime) -> str:
 
 def rfc3339(at: datetime) -> str:
     """Return ``2026-03-01T03:00:00Z``, with a fraction where there is one."""
-    utc = at.astimezone(UTC) if _fits(at) else at.replace(tzinfo=UTC)
-    return utc.isoformat().replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC) if _fits(at) else at.replace(tzinfo=UTC)
+    return str(msgspec.to_builtins(at))  # the same text as isoformat's, several times as fast
 
 
 def listing(words: Iterable[str], last: str = "and") -> str:

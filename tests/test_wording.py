@@ -65,6 +65,12 @@ def test_days_and_instants_are_utc_in_every_locale() -> None:
     assert day(NOW.date()) == "1 Mar 2026"
 
 
+@given(st.datetimes(timezones=st.timezones() | st.just(UTC)))
+def test_an_instant_is_written_as_isoformat_does_with_a_z(at: datetime) -> None:
+    if 1 < at.year < 9999:
+        assert rfc3339(at) == at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 @pytest.mark.parametrize("year", [1, 9999])
 def test_the_ends_of_the_calendar_do_not_overflow(year: int) -> None:
     edge = datetime.fromisoformat(f"{year:04d}-01-01T00:00:00+14:00")

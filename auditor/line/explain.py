@@ -21,6 +21,8 @@ class Explainer:
         self._known: Mapping[str, Policy] = {policy.id: policy for policy in known} | {
             policy.id: policy for policy in policies.policies
         }
+        self._bare: dict[str, Explanation] = {}
+        """Of policies that are not active."""
 
     @property
     def policies(self) -> PolicySet:
@@ -47,13 +49,14 @@ class Explainer:
         does not grow older than what is known of it. The risk is the one that is remembered: a
         finding that is only held keeps its place in the order of work.
         """
-        policy = self._known.get(state.policy_id)
+        policy_id = state.policy_id
+        policy = self._known.get(policy_id)
         category = policy.category if policy is not None else "retired"
         at = credential.observed_at
-        if state.policy_id in self._active:
-            explanation = self._policies.explain(state.policy_id, credential, at, neighbours)
+        if policy_id in self._active:
+            explanation = self._policies.explain(policy_id, credential, at, neighbours)
         else:
-            explanation = _bare(state.policy_id, policy)
+            explanation = self._without(policy_id)
         return Finding(
             state=state,
             title=explanation.title,
@@ -66,6 +69,12 @@ class Explainer:
             remediation=explanation.remediation,
             controls=explanation.controls,
         )
+
+    def _without(self, policy_id: str) -> Explanation:
+        found = self._bare.get(policy_id)
+        if found is None:
+            found = self._bare[policy_id] = _bare(policy_id, self._known.get(policy_id))
+        return found
 
 
 def _bare(policy_id: str, policy: Policy | None) -> Explanation:

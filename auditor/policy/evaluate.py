@@ -15,6 +15,8 @@ from auditor.policy.remedy import Kind
 from auditor.policy.rule import Rule
 
 _PLANS = 4_096
+_EXPLAINERS = 1_024
+"""An export can name a type of its own for each credential."""
 
 
 class Variant(Struct, frozen=True):
@@ -40,7 +42,7 @@ class Entry:
         self._scoped = tuple(scoped)
         self._build = build
         self._rules: dict[tuple[int, ...], Rule] = {}
-        self._explainers: dict[tuple[int, Kind], Explainer] = {}
+        self._explainers: dict[tuple[int, str, str, bool], Explainer] = {}
         self.everybody = self._under(())
         for variant in self._scoped:
             self._under((variant.position,))
@@ -61,10 +63,13 @@ class Entry:
     def explainer_for(self, credential: Credential) -> Explainer:
         """Return what explains violations by *credential*."""
         rule = self.rule_for(credential)
-        key = (id(rule), Kind.of(credential))
+        is_root = credential.principal.is_root is True
+        key = (id(rule), credential.provider, credential.type, is_root)
         explainer = self._explainers.get(key)
         if explainer is None:
-            explainer = self._explainers[key] = Explainer(rule, key[1])
+            if len(self._explainers) >= _EXPLAINERS:
+                self._explainers.clear()
+            explainer = self._explainers[key] = Explainer(rule, Kind.of(credential))
         return explainer
 
     def _under(self, positions: tuple[int, ...]) -> Rule:

@@ -63,13 +63,9 @@ class Template:
         """Return the text with its facts in words."""
         return _joined(self.parts, lookup, in_words)
 
-    def render_command(self, lookup: Lookup) -> str:
-        """Return the text with each fact quoted as one argument of a shell."""
-        return _joined(self.parts, lookup, _argument)
-
     def with_limits(self, lookup: Lookup, *, is_command: bool = False) -> "Template":
         """Return this template with its ``parameters`` filled in for good."""
-        say = _argument if is_command else in_words
+        say = argument if is_command else in_words
         filled = copy(self)
         filled.parts = []
         for is_known, group in groupby(self.parts, _is_known):
@@ -139,10 +135,10 @@ def in_words(value: Any, name: Hole = ("", "")) -> str:
             said = wording.instant(value)
         case Enum():
             said = wording.label(str(value.value))
-        case Mapping():
-            said = _map_in_words(value)
         case str():
             said = wording.shown(value)
+        case Mapping():
+            said = _map_in_words(value)
         case _:
             said = wording.shown(wording.fact(value))
     return said
@@ -168,7 +164,8 @@ def _map_in_words(value: Mapping[str, Any]) -> str:
     return wording.shown(wording.fact(value))
 
 
-def _argument(value: Any, name: Hole) -> str:
+def argument(value: Any, name: Hole) -> str:
+    """Return a fact or a limit quoted as one argument of a shell; ``<name>`` where unknown."""
     if value is None:
         return shlex.quote(f"<{name[1]}>")
     text = wording.rfc3339(value) if isinstance(value, datetime) else str(value)

@@ -19,7 +19,7 @@ from auditor.model import (
     Principal,
     Privilege,
 )
-from auditor.policy import Explanation, PolicySettings, load
+from auditor.policy import Explanation, PolicySet, PolicySettings, load
 
 Write = Callable[..., Path]
 Build = Callable[..., Credential]
@@ -212,3 +212,48 @@ def test_controls_are_those_that_speak_about_the_provider(
         "owasp-nhi-2025",
         "house-rules",
     }
+
+
+def test_findings_of_one_kind_share_what_no_credential_changes(
+    write_policy: Write, credential: Build
+) -> None:
+    folder = write_policy(controls='{owasp-nhi-2025: ["NHI1"]}').parent
+    active = load(PolicySettings(), builtin=folder, directory=folder)
+    first = active.explain("resting", credential(name="a"), NOW)
+    second = active.explain("resting", credential(name="b"), NOW)
+    assert first.message != second.message
+    for name in ("title", "rationale", "remediation", "controls"):
+        assert getattr(first, name) is getattr(second, name)
+
+
+WHEN = (
+    "credential.idle_for >= duration('1d') && credential.age >= duration('1d') "
+    "&& credential.expires_in < duration('1d') && credential.lifetime > duration('1d') "
+    "&& credential.privilege == 'admin'"
+)
+SHAPES: list[dict[str, Any]] = [
+    {"rotated_at": NOW - DAY, "expires_at": NOW + DAY},
+    {"last_used_state": LastUsedState.NEVER},
+    {"last_used_state": LastUsedState.NOT_IN_WINDOW, "last_used_window_start": NOW - DAY},
+    {"last_used_precision": DAY},
+    {"last_used_subject": LastUsedSubject.PRINCIPAL},
+    {"permissions_certainty": Certainty.INFERRED},
+    {},
+]
+
+
+def test_what_is_shown_of_one_credential_does_not_depend_on_those_before(
+    write_policy: Write, credential: Build
+) -> None:
+    """Which facts are shown is remembered by the shape of a credential, for each shape."""
+    folder = write_policy(when=WHEN).parent
+    subjects = [credential(**facts) for facts in SHAPES]
+
+    def fresh() -> PolicySet:
+        return load(PolicySettings(), builtin=folder, directory=folder)
+
+    active = fresh()
+    together = [active.explain("resting", one, NOW).evidence for one in subjects]
+    assert together == [fresh().explain("resting", one, NOW).evidence for one in subjects]
+    shown = [tuple(one.fact for one in evidence) for evidence in together]
+    assert len(set(shown)) == len(SHAPES)

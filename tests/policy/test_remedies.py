@@ -18,7 +18,7 @@ from auditor.policy import PolicySettings, catalogue, load
 from auditor.policy.policy import Policy, Remedies
 from auditor.policy.reading import read
 from auditor.policy.remedy import Kind, providers_with_steps, remedy_for, steps_of, types_of
-from auditor.policy.template import Template
+from auditor.policy.template import Template, argument
 from auditor.resources import bundled
 
 Build = Callable[..., Credential]
@@ -216,7 +216,10 @@ def rendered(value: str) -> set[tuple[str, ...]]:
         for command in remedy.commands:
             template = Template(command, policy.parameters)
             template.check_command()
-            found.add(tuple(shlex.split(template.render_command(lambda *_name: value))))
+            said = "".join(
+                one if isinstance(one, str) else argument(value, one) for one in template.parts
+            )
+            found.add(tuple(shlex.split(said)))
     return found
 
 
