@@ -28,7 +28,7 @@ def compliance(config_path: Path, run: str, framework: str | None, *, as_json: b
 
     Policies map to controls; that is no statement that anybody complies.
     """
-    with Store.open(load_config(config_path).database_url) as store:
+    with Store.open(load_config(config_path).database_url, create=False) as store:
         rows = _chosen(outcome_of(store, run).compliance, framework)
     if as_json:
         show_json([framework_entry(row) for row in rows])

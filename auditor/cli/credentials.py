@@ -70,7 +70,7 @@ def list_(
         tests.append(lambda c: (c.owner or "") == owner)
     if kind:
         tests.append(lambda c: c.type == kind)
-    with Store.open(load_config(config_path).database_url) as store:
+    with Store.open(load_config(config_path).database_url, create=False) as store:
         record = store.run(run_number(run))
         found = store.credentials(record.id)
         chosen = islice((c for c in found if all(test(c) for test in tests)), limit)
@@ -115,7 +115,7 @@ def last_use(credential: Credential) -> str:
 def show(uid: str, config_path: Path, *, refresh: bool, as_json: bool) -> None:
     """Show one credential and what happened to it; --refresh verifies it before you revoke it."""
     config = load_config(config_path)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         credential = _known(store, uid)
         timeline = store.timeline(uid)
     if refresh:

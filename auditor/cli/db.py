@@ -39,7 +39,7 @@ def prune(config_path: Path, keep: str | None) -> None:
         raise ConfigError(f"--keep: {error}") from error
     if age is None:
         raise ConfigError("`retention.keep` is null: nothing is ever forgotten; give --keep.")
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         pruned = store.prune(before=utc_now() - age)
     told = ", ".join(
         count(getattr(pruned, name), name.removesuffix("s")) for name in pruned.__struct_fields__

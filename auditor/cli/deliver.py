@@ -46,7 +46,7 @@ def deliver(config_path: Path, run: str, name: str, output: Path, *, dry_run: bo
     if dry_run:
         prepare_directory(output)
     (channel,) = open_channels(config, [name])
-    with Store.open(config.database_url) as store, recall(store, config, run) as view:
+    with Store.open(config.database_url, create=False) as store, recall(store, config, run) as view:
         parcels = channel.parcels(view)
         if not parcels:
             click.echo(f"Run {view.run.id} is no news for {name}; nothing would be sent.")

@@ -35,7 +35,7 @@ _NAMED = 5
 def diff(config_path: Path, before: str, after: str, *, as_json: bool) -> None:
     """Show what changed between two runs: credentials, permissions and findings."""
     config = load_config(config_path)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         found = Comparison.open(store, before, after)
         (_show_json if as_json else _show)(found)
 

@@ -68,7 +68,7 @@ def evaluate(
     settings = PolicySettings.model_validate(before.model_dump() | extra)
     policies = load(settings, builtin=bundled("policies"), directory=config.directory)
     known = catalogue(bundled("policies"), settings, config.directory)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         found = what_if(
             store,
             run,

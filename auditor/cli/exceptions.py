@@ -1,5 +1,6 @@
 """``auditor exceptions``: the decisions not to act, and what is wrong with them."""
 
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from auditor.cli import exits
 from auditor.cli.options import config_option, json_option
 from auditor.cli.screen import show_json, show_table
 from auditor.config import Config, load_config
-from auditor.errors import ConfigError, StoreError
+from auditor.errors import ConfigError
 from auditor.findings.exception_file import append
 from auditor.findings.exception_review import SOON, Usage
 from auditor.findings.exception_review import check as review
 from auditor.findings.exceptions import PolicyException, PolicyExceptions
 from auditor.model import FindingStatus
 from auditor.pipeline import utc_now
-from auditor.store import Store
+from auditor.store import NoDatabase, Store, UnknownRun
 
 
 @click.group()
@@ -124,10 +125,11 @@ def _load(config: Config) -> PolicyExceptions:
 
 
 def _usage(config: Config, known: PolicyExceptions, now: datetime) -> Usage | None:
-    with Store.open(config.database_url) as store:
+    with ExitStack() as stack:
         try:
+            store = stack.enter_context(Store.open(config.database_url, create=False))
             record = store.run("latest")
-        except (ConfigError, StoreError):
+        except (NoDatabase, UnknownRun):
             return None
         usage = Usage(known, now)
         for state, credential in store.findings_at(record.id):

@@ -73,7 +73,7 @@ def list_(
     if owner is not None:
         tests.append(lambda f: (f.credential.owner or "") == owner)
     config = load_config(config_path)
-    with Store.open(config.database_url) as store, recall(store, config, run) as view:
+    with Store.open(config.database_url, create=False) as store, recall(store, config, run) as view:
         chosen = _first((f for f in view.findings() if all(test(f) for test in tests)), limit)
         if as_json:
             show_json_lines(finding_entry(finding, view.certainties) for finding in chosen)
@@ -90,7 +90,7 @@ def list_(
 def show(finding_id: str, config_path: Path, *, as_json: bool) -> None:
     """Show one finding with every event of its history; ID may be shortened."""
     config = load_config(config_path)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         record = store.finding(finding_id)
         if record is None:
             raise ConfigError(

@@ -26,7 +26,7 @@ def list_(config_path: Path, run: str, *, as_json: bool) -> None:
 
     What nobody owns stands under the empty name; `auditor credentials list --owner ""` lists it.
     """
-    with Store.open(load_config(config_path).database_url) as store:
+    with Store.open(load_config(config_path).database_url, create=False) as store:
         found = holdings(store, store.run(run_number(run)).id)
     if as_json:
         show_json(found)

@@ -43,7 +43,7 @@ def plan(
     if not ids and policy is None and owner is None:
         raise ConfigError("Choose what to mend: --finding ID, --policy ID or --owner OWNER.")
     config = load_config(config_path)
-    with Store.open(config.database_url) as store, recall(store, config, run) as view:
+    with Store.open(config.database_url, create=False) as store, recall(store, config, run) as view:
         chosen = [
             finding
             for finding in view.findings()

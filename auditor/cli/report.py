@@ -25,7 +25,7 @@ def report(config_path: Path, run: str, formats: tuple[str, ...], output: Path |
     documents = open_formats(formats or reports.formats, reports.options)
     directory = output or config.report_directory
     prepare_directory(directory)
-    with Store.open(config.database_url) as store, recall(store, config, run) as view:
+    with Store.open(config.database_url, create=False) as store, recall(store, config, run) as view:
         paths, failures = publish(view, documents, directory)
     for path in paths:
         click.echo(str(path))

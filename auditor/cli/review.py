@@ -29,7 +29,7 @@ def review(config_path: Path, run: str, owner: str | None, *, is_all: bool, as_j
     """
     config = load_config(config_path)
     policies = review_policy(config)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         known = reviewables(store, store.run(run_number(run)).id, policies)
         found = [
             one

@@ -19,7 +19,7 @@ from auditor.store import Store
 def status(config_path: Path, *, as_json: bool) -> None:
     """Show the newest runs, what comes next, how old the snapshots are and what waits."""
     config = load_config(config_path)
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         found = gather(store, config, utc_now())
     if as_json:
         show_json(found)

@@ -26,7 +26,7 @@ _SHOWN = 15
 @json_option
 def trends(config_path: Path, runs: int, *, as_json: bool) -> None:
     """Show open findings through time, and how long it takes until they are mended."""
-    with Store.open(load_config(config_path).database_url) as store:
+    with Store.open(load_config(config_path).database_url, create=False) as store:
         found = read_trends(store, runs=runs)
     if found is None:
         raise ConfigError("No run has been judged yet; run `auditor audit` first.")

@@ -32,6 +32,6 @@ def web(config_path: Path, port: int | None) -> None:
     settings = config.layout.web or WebSettings()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
-    with Store.open(config.database_url) as store:
+    with Store.open(config.database_url, create=False) as store:
         app = create_app(store, config)
         asyncio.run(serve(app, settings, started=click.echo))

@@ -2,6 +2,7 @@
 
 from auditor.store.book import Book
 from auditor.store.claims import StaleClaim
+from auditor.store.database import NoDatabase
 from auditor.store.leadership import LeaderRecord, Leadership
 from auditor.store.leases import FIRST_FENCE
 from auditor.store.ledger import Ledger, OccurrenceRecord
@@ -33,6 +34,7 @@ __all__ = [
     "Leadership",
     "Ledger",
     "Message",
+    "NoDatabase",
     "OccurrenceRecord",
     "OccurrenceTaken",
     "Outbox",

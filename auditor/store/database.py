@@ -1,7 +1,8 @@
 """The connection: opening a database safely, transactions, and errors as sentences.
 
 A SQLite file is created readable by its owner only and runs in WAL mode; an existing file that
-others may read is narrowed to its owner when it is opened. PostgreSQL is reached through psycopg.
+others may read is narrowed to its owner when it is opened. One that cannot be written can still be
+read. PostgreSQL is reached through psycopg.
 """
 
 import os
@@ -10,6 +11,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from auditor.errors import ConfigError, StoreError
 from auditor.store.postgres import expect_much, postgres_engine, take_any_time
+from auditor.store.unwritable import Unwritable, unwritable
 
 HEAD = "0002"
 """The newest migration; a database that names any other is either older or newer."""
@@ -40,17 +43,28 @@ _MIGRATION = 7_201_503
 _CACHE_KIB = 16 * 1024
 
 
+class NoDatabase(ConfigError):
+    """There is nothing to read where the configuration says."""
+
+
 class Database:
     """One database, SQLite or PostgreSQL; safe to use from several threads."""
 
-    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, busy_seconds: float = BUSY_SECONDS, create: bool = True
+    ) -> None:
         self.url, busy_seconds = _parse(url, busy_seconds)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.name = self.url.render_as_string(hide_password=True)
         self.busy_seconds = busy_seconds
         self._writing = threading.Lock()
+        self._create = create
+        self._unwritable: Unwritable | None = None
         if self.is_sqlite:
-            _prepare_file(self.url)
+            if not create:
+                self._unwritable = _existing(self.url)
+            if self._unwritable is None:
+                _prepare_file(self.url)
         self._is_closed = False
         self.engine = self._engine()
 
@@ -59,8 +73,11 @@ class Database:
             return postgres_engine(self.url, self.busy_seconds)
         arguments: dict[str, Any] = {"check_same_thread": False, "timeout": self.busy_seconds}
         options: dict[str, Any] = {"poolclass": StaticPool} if not self.url.database else {}
+        if self._unwritable is not None:
+            options["creator"] = partial(self._unwritable.connect, **arguments)
         engine = create_engine(self.url, hide_parameters=True, connect_args=arguments, **options)
-        event.listen(engine, "connect", _configure_sqlite)
+        configure = _configure_sqlite if self._unwritable is None else _configure_reading
+        event.listen(engine, "connect", configure)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
 
@@ -84,6 +101,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
+            self._check_unchanged()
             raise StoreError(self._sentence(error)) from error
 
     @contextmanager
@@ -95,6 +113,11 @@ class Database:
                 expect_much(connection, self.busy_seconds)
             with connection.begin():
                 yield connection
+            self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        if self._unwritable is not None:
+            self._unwritable.check()
 
     @contextmanager
     def write(self, *, collection: bool = False) -> Iterator[Connection]:
@@ -166,11 +189,16 @@ class Database:
                 driver.execute("VACUUM")  # refuses to run inside a transaction
 
     def migrate(self) -> None:
-        """Bring the schema up to date; refuse what is newer or not ours."""
+        """Bring the schema up to date; refuse what is newer or not ours.
+
+        One that cannot be written is only checked.
+        """
+        if self._unwritable is not None:
+            return self.check()
         with self.guard():
             with self._connection() as connection, connection.begin():
                 if self._version(connection) == HEAD:
-                    return
+                    return None
             with self.write() as connection:
                 if not self.is_sqlite:
                     take_any_time(connection)
@@ -181,11 +209,18 @@ class Database:
                     from auditor.store.migrate import upgrade  # noqa: PLC0415 - slow to import
 
                     upgrade(connection, self.name)
+        return None
 
     def check(self) -> None:
         """Refuse a database whose schema is not exactly this program's."""
         with self.guard(), self._connection() as connection, connection.begin():
-            if self._version(connection) != HEAD:
+            version = self._version(connection) or ""
+            if version > HEAD:
+                raise StoreError(
+                    f"{self.name} was written by a newer version of the auditor; "
+                    "upgrade the program"
+                )
+            if version < HEAD:
                 raise StoreError(
                     f"{self.name} has an older schema; run `auditor db upgrade` and try again"
                 )
@@ -200,6 +235,10 @@ class Database:
             raise StoreError(
                 f"{self.name} holds other tables ({', '.join(sorted(names)[:3])}) and is no "
                 "database of the auditor; give `database.url` one of its own"
+            )
+        if not self._create:
+            raise NoDatabase(
+                f"{self.name} is empty; run `auditor audit` first, or mend `database.url`"
             )
         return None
 
@@ -286,11 +325,36 @@ def _seconds(text: object) -> float:
     return seconds
 
 
+def _existing(url: URL) -> Unwritable | None:
+    """Return how the file is read where it cannot be written; refuse where there is none."""
+    path = _file(url)
+    if path is None:
+        return None
+    try:
+        if not path.exists():
+            raise NoDatabase(
+                f"There is no database at {path} yet; run `auditor audit` first, or mend "
+                "`database.url`"
+            )
+        return unwritable(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened ({error.strerror}); "
+            "check the path and the permissions of its directory"
+        ) from error
+
+
+def _file(url: URL) -> Path | None:
+    """Return the file that *url* names, None for a database in memory."""
+    name = url.database
+    return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
+
+
 def _prepare_file(url: URL) -> None:
     """Create the file for its owner only, and narrow one that others may read."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+    path = _file(url)
+    if path is None:
         return
-    path = Path(url.database)
     try:
         for folder in reversed([path.parent, *path.parent.parents]):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -315,6 +379,11 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
+
+
+def _configure_reading(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -59,13 +59,21 @@ class Store:
         self.leases = Leases(database)
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = True, busy_seconds: float = BUSY_SECONDS) -> "Store":
+    def open(
+        cls,
+        url: str,
+        *,
+        migrate: bool = True,
+        create: bool = True,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> "Store":
         """Open the database at *url* (``sqlite:///path`` or ``postgresql+psycopg://…``).
 
-        A missing SQLite file is created, readable by its owner only. Without *migrate* an older
-        schema is refused instead of upgraded.
+        A missing SQLite file is created, readable by its owner only. Without *create*, as it is
+        right for whoever only reads, it is refused (`ConfigError`), and one that cannot be written
+        is read as it is. Without *migrate* an older schema is refused instead of upgraded.
         """
-        database = Database(url, busy_seconds=busy_seconds)
+        database = Database(url, busy_seconds=busy_seconds, create=create)
         try:
             if migrate:
                 database.migrate()

@@ -117,6 +117,53 @@ def held(tmp_path):
         process.communicate()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compliance",
+        "credentials list",
+        "credentials show some:uid:of:it",
+        "db prune",
+        "deliver --channel folder --dry-run --output .",
+        "diff",
+        "evaluate",
+        "findings list",
+        "findings show 0123abcd",
+        "owners list",
+        "plan --policy dormant-credential",
+        "report",
+        "review",
+        "status",
+        "status --json",
+        "trends",
+        "web --port 0",
+    ],
+)
+def test_reading_where_no_database_is_says_so_and_makes_none(run, tmp_path, line):
+    (tmp_path / "config.yaml").write_text(
+        "sources: [{name: exports, provider: file, path: a.json}]\n"
+        "deliveries: [{name: folder, channel: folder, directory: out}]\n"
+        "reports: {directory: reports}\n"
+    )
+    answer = run(*line.split(), "-c", tmp_path / "config.yaml")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"auditor: There is no database at {tmp_path}/auditor.db yet; run `auditor audit` first, "
+        "or mend `database.url`\n"
+    )
+    assert not list(tmp_path.glob("auditor.db*"))
+
+
+def test_exceptions_can_be_checked_before_the_first_audit(run, tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        "sources: [{name: exports, provider: file, path: a.json}]\n"
+    )
+
+    assert run("exceptions", "check", "-c", tmp_path / "config.yaml").code == 0
+    assert not list(tmp_path.glob("auditor.db*"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_audit_that_is_told_to_stop_says_so_and_notes_it(held, number):
     process, database = held
