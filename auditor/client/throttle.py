@@ -20,9 +20,15 @@ class Gate:
 
     A throttled answer halves the number, once per burst; every *number* good answers admit one
     more, up to *ceiling*. *per_second* spaces the starts as well.
+
+    *apart* is the least time between two starts, in seconds. Answers that come together are worked
+    on side by side, so the requests after them would leave together too, at the end of that work,
+    and the network would stand idle during it, every time. A small step between them undoes this.
     """
 
-    def __init__(self, ceiling: int, per_second: float | None = None) -> None:
+    def __init__(
+        self, ceiling: int, per_second: float | None = None, *, apart: float = 0.0
+    ) -> None:
         self.ceiling = ceiling
         self._limit = float(ceiling)
         self._inside = 0
@@ -30,6 +36,9 @@ class Gate:
         self._burst = 0
         self._interval = 1 / per_second if per_second else 0.0
         self._next_start = 0.0
+        self._apart = apart
+        self._stepping = asyncio.Lock()
+        self._last_step = 0.0
 
     @property
     def limit(self) -> int:
@@ -42,6 +51,7 @@ class Gate:
         await self._enter()
         try:
             await self._pace()
+            await self._step()
             yield self._burst
         finally:
             self._inside -= 1
@@ -86,6 +96,18 @@ class Gate:
         start = max(now, self._next_start)
         self._next_start = start + self._interval
         await asyncio.sleep(start - now)
+
+    async def _step(self) -> None:
+        if not self._apart:
+            return
+        # Measured from when the last one left, not from when it was due: a loop that was busy for
+        # a while would let all leave at once that fell due meanwhile.
+        async with self._stepping:
+            clock = asyncio.get_running_loop().time
+            rest = self._last_step + self._apart - clock()
+            if rest > 0:
+                await asyncio.sleep(rest)
+            self._last_step = clock()
 
 
 @dataclass(frozen=True)

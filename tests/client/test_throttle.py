@@ -1,6 +1,8 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -171,3 +173,31 @@ async def test_starts_are_spaced_by_the_rate():
     await asyncio.gather(*(visit() for _ in range(9)))
 
     assert starts[-1] - starts[0] >= 8 / 200 - 0.002
+
+
+async def test_starts_that_fell_due_while_the_loop_was_busy_do_not_leave_together():
+    gate = Gate(16, apart=0.01)
+    clock = asyncio.get_running_loop().time
+    starts = []
+
+    async def visit() -> None:
+        async with gate.place():
+            starts.append(clock())
+            if len(starts) == 1:
+                time.sleep(0.05)  # noqa: ASYNC251 - the loop is busy
+
+    await asyncio.gather(*(visit() for _ in range(6)))
+
+    assert min(later - earlier for earlier, later in pairwise(starts)) >= 0.008
+
+
+async def test_who_is_cancelled_before_the_next_step_holds_up_nobody():
+    gate = Gate(2, apart=0.01)
+    async with gate.place():
+        gone = asyncio.create_task(gate.place().__aenter__())
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        async with asyncio.timeout(1), gate.place():
+            pass
