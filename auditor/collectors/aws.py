@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from auditor.collectors._aws import calls, setup
 from auditor.collectors._aws.access import matrix
-from auditor.collectors._aws.account import AccountReader, boundary_note
+from auditor.collectors._aws.account import AccountReader, Reading, boundary_note
 from auditor.collectors._aws.accounts import Accounts
 from auditor.collectors._aws.again import read_again
 from auditor.collectors._aws.options import AwsOptions
@@ -33,6 +33,7 @@ class Aws(Collector):
         super().__init__(options, context)
         self._wire = Wire(options, context.directory)
         self._accounts = Accounts(options, self._wire)
+        self._ahead: Reading | None = None
 
     @classmethod
     def setup_documents(cls) -> dict[str, str]:
@@ -41,6 +42,8 @@ class Aws(Collector):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._ahead is not None:
+            await self._ahead.aclose()
         await self._wire.aclose()
 
     @property
@@ -49,7 +52,13 @@ class Aws(Collector):
         return self.options.accounts == "organization"
 
     async def units(self) -> list[Unit]:
-        """Return one unit per account."""
+        """Return one unit per account.
+
+        Where that is the auditor's own and no other, it is asked for what it holds at the same
+        time as for its id: neither has to wait for the other.
+        """
+        if self._accounts.is_own_alone:
+            self._ahead = Reading.start(self._accounts.own, self.options, self.context.now)
         return [Unit(one.id, one.organization) for one in await self._accounts.all()]
 
     async def collect(self, unit: Unit) -> AsyncIterator[Item]:
@@ -61,6 +70,7 @@ class Aws(Collector):
             for item in note:
                 yield item
             return
+        ahead, self._ahead = self._ahead, None
         reader = AccountReader(
             await self._accounts.caller(account),
             account.organization,
@@ -68,6 +78,7 @@ class Aws(Collector):
             now=self.context.now,
             previous=self.context.previous,
             analyzer=self._accounts.own,
+            reading=ahead,
         )
         async with aclosing(reader.items()) as items:  # type: ignore[type-var]
             async for item in items:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from auditor.collectors._aws import authorization, whole
 from auditor.collectors._aws.answers import Record
@@ -45,8 +45,8 @@ class Facts:
 
 
 @dataclass
-class _Reading:
-    """The calls about the account as a whole, on their way."""
+class Reading:
+    """The calls about the account as a whole, on their way; close it with `aclose`."""
 
     report: asyncio.Task[Report | SourceError]
     details: asyncio.Task[Identities]
@@ -54,7 +54,19 @@ class _Reading:
     alias: asyncio.Task[str | SourceError]
     specific: asyncio.Task[list[Record] | SourceError]
 
+    @classmethod
+    def start(cls, caller: Caller, options: AwsOptions, now: datetime) -> Self:
+        """Ask for everything at once."""
+        return cls(
+            asyncio.create_task(_caught(whole.credential_report(caller, options, now))),
+            asyncio.create_task(authorization.fetch(caller)),
+            asyncio.create_task(_caught(whole.root_keys(caller))),
+            asyncio.create_task(_caught(whole.alias(caller))),
+            asyncio.create_task(_caught(whole.service_specific(caller, options))),
+        )
+
     async def aclose(self) -> None:
+        """Stop what nobody waits for any more."""
         tasks = list(vars(self).values())
         for task in tasks:
             task.cancel()
@@ -73,6 +85,7 @@ class AccountReader:
         now: datetime,
         previous: Callable[[str], Iterable[Credential]],
         analyzer: Caller | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self._caller = caller
         self._organization = organization
@@ -80,11 +93,12 @@ class AccountReader:
         self._now = now
         self._previous = previous
         self._analyzer = analyzer or caller
+        self._reading = reading
         self._gaps: list[Gap] = []
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield the account's credentials, then what could not be read of it."""
-        reading = self._start()
+        reading = self._reading or Reading.start(self._caller, self._options, self._now)
         crew: Crew | None = None
         try:
             before = await asyncio.to_thread(self._remembered)
@@ -109,20 +123,10 @@ class AccountReader:
         if crew.fatal is not None:
             raise crew.fatal
 
-    def _start(self) -> _Reading:
-        caller, options = self._caller, self._options
-        return _Reading(
-            asyncio.create_task(_caught(whole.credential_report(caller, options, self._now))),
-            asyncio.create_task(authorization.fetch(caller)),
-            asyncio.create_task(_caught(whole.root_keys(caller))),
-            asyncio.create_task(_caught(whole.alias(caller))),
-            asyncio.create_task(_caught(whole.service_specific(caller, options))),
-        )
-
     def _remembered(self) -> dict[str, list[Key]]:
         return remembered(self._previous(self._organization.id))
 
-    async def _facts(self, reading: _Reading, report: Report | None) -> Facts:
+    async def _facts(self, reading: Reading, report: Report | None) -> Facts:
         identities = await reading.details
         if identities.error is not None:
             if report is None:

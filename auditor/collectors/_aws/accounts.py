@@ -65,6 +65,11 @@ class Accounts:
         self._own_id = ""
         self._known: dict[str, Account] = {}
 
+    @property
+    def is_own_alone(self) -> bool:
+        """Whether just the auditor's own account is read, without a role."""
+        return self._options.role_name is None
+
     def get(self, account_id: str) -> Account:
         """Return an account that `all` has named."""
         try:
@@ -124,9 +129,9 @@ class Accounts:
         """
         shown = account.id if account.name == account.id else f"{account.name} ({account.id})"
         is_own = account.id == self._own_id
+        if self.is_own_alone:
+            return Caller(self._wire, self.own.login, shown, self.own.gate)
         own = Caller(self._wire, self.own.login, shown)
-        if self._options.role_name is None:
-            return own
         arn = f"arn:{self._options.partition}:iam::{account.id}:role/{self._options.role_name}"
         login = RoleLogin(self.own, arn, self._options.external_id)
         try:

@@ -1,5 +1,6 @@
 """How calls travel: counted, timed, and side by side where none waits for another's answer."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 
 from auditor import tally
 from auditor.clocks import clocks_watched
+from auditor.errors import AuthenticationFailed
 from tests.collectors.aws.conftest import OWN
 from tests.fakes.http import Reply
 
@@ -79,16 +81,28 @@ async def test_the_clock_of_aws_is_watched(holder, server, source, now):
 async def test_what_concerns_the_whole_account_is_asked_for_at_once(holder, fake, server, source):
     holder.make_report()
     collector = source().collector()
+    server.together = 7  # identity, report and its generation, details, summary, alias, services
     try:
         (unit,) = await collector.units()
-        server.together = 6  # report and its generation, details, summary, alias, services
         async for _item in collector.collect(unit):
             pass
     finally:
         await collector.aclose()
-    assert server.most_in_flight >= 6
+    assert server.most_in_flight >= 7
     assert fake.calls["GetCredentialReport"] == 1
     assert fake.calls["GenerateCredentialReport"] == 1
+
+
+async def test_calls_whose_answers_nobody_waits_for_any_more_are_given_up(account, fake, source):
+    fake.trouble("GetCallerIdentity", 403, "InvalidClientTokenId")
+    account.reporting.polls = -1  # a report that is never there is asked for again and again
+    collector = source().collector()
+    try:
+        with pytest.raises(AuthenticationFailed):
+            await collector.units()
+    finally:
+        await collector.aclose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_the_keys_of_one_user_are_asked_for_side_by_side(account, fake, server, source, now):
