@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from auditor.client.origin import origin_of
+from auditor.options import OPTIONS
 from auditor.times import parse_duration
 
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
@@ -19,9 +20,7 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_inpu
 class ConnectionOptions(BaseModel):
     """How to reach a provider; mixed into the options of its collector."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = OPTIONS
 
     concurrency: int = Field(default=16, ge=1, le=128)
     """Requests in flight at most; halved when the provider throttles, regained slowly."""

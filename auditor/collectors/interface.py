@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator
 
 from auditor.errors import UnexpectedResponse
 from auditor.evidence import Amendment, Gap, Item, Note, Page, Unit
 from auditor.model import Credential, Organization
+from auditor.options import OPTIONS
 from auditor.times import parse_duration
 
 __all__ = [
@@ -40,9 +41,7 @@ __all__ = [
 class SourceOptions(BaseModel):
     """The keys of one entry under ``sources:``; a collector adds its own by subclassing."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = OPTIONS
 
     name: str
     """The configured instance; appears in coverage and reports, never in an identity."""

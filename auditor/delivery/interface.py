@@ -8,18 +8,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from auditor.errors import DeliveryError
 from auditor.findings.view import ReportView, RunInfo
+from auditor.options import OPTIONS
 
 
 class ChannelOptions(BaseModel):
     """The keys of one entry under ``deliveries:``; a channel adds its own by subclassing."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = OPTIONS
 
     name: str
     channel: str
