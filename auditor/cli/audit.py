@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from auditor.cli import exits
+from auditor.cli.memory import expect_streaming, importing
 from auditor.cli.options import InstantParam, config_option, format_option, output_option
 from auditor.cli.screen import show_result
 from auditor.model import Severity
@@ -50,13 +51,14 @@ def audit(
     Exit codes: 0 clean, 1 findings at or above --fail-on, 2 configuration or usage, 3 incomplete
     (a source, report or delivery failed; wins over 1), 4 internal or database, 130 interrupted.
     """
-    from auditor import pipeline  # noqa: PLC0415 - not needed for --help
-    from auditor.cli.memory import expect_streaming  # noqa: PLC0415
-    from auditor.cli.progress import progress  # noqa: PLC0415
-    from auditor.config import load_config  # noqa: PLC0415
-    from auditor.signals import interruptible  # noqa: PLC0415
+    with importing():
+        from auditor import pipeline  # noqa: PLC0415 - not needed for --help
+        from auditor.cli.progress import progress  # noqa: PLC0415
+        from auditor.config import load_config  # noqa: PLC0415
+        from auditor.signals import interruptible  # noqa: PLC0415
 
-    config = load_config(config_path)
+        config = load_config(config_path)
+        expect_streaming()
     order = pipeline.Order(
         sources=sources,
         formats=formats or None,
@@ -65,7 +67,6 @@ def audit(
         accept_drop=accept_drop,
         deliver=not no_deliver,
     )
-    expect_streaming()
     with interruptible(), progress(quiet=quiet) as report:
         result = asyncio.run(pipeline.audit(config, order, progress=report))
     if not quiet:

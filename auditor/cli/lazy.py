@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from auditor.cli.memory import importing
+
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
@@ -47,7 +49,8 @@ class LazyGroup(click.Group):
                 ctx.fail(f"No such command {cmd_name!r}. Did you mean {close[0]!r}?")
             return None
         module, _, name = self._commands_by_name[cmd_name][0].partition(":")
-        command = getattr(import_module(module), name)
+        with importing():
+            command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 - a slip in the table above
         return command
 

@@ -1,5 +1,6 @@
 """Commands run in this process, as `auditor` would run them."""
 
+import gc
 import logging
 import os
 import shutil
@@ -35,6 +36,7 @@ def run(capfd):
     root.handlers, root.level = before, level
     structlog.reset_defaults()
     os.umask(mask)
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
