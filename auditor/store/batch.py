@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from auditor.model import Credential, Organization
 from auditor.store.bulk import Bulk, adding, inserting, replacing
@@ -92,7 +91,7 @@ _find_credential = adding(CredentialRow, "uid", "first_seen_at")
 _add_presence = inserting(Presence, *_KEY, *_FACTS)
 _change_presence = Bulk(
     (*_FACTS, *(f"of_{name}" for name in _KEY)),
-    any=update(Presence)
+    update(Presence)
     .where(*(_presence[name] == bindparam(f"of_{name}") for name in _KEY))
     .values({name: bindparam(name) for name in _FACTS}),
 )
@@ -277,8 +276,3 @@ class PermissionSets:
     def _load(self, marks: list[bytes]) -> None:
         statement = select(_permission.digest, _permission.id).where(_permission.digest.in_(marks))
         self._numbers.update(tuple(row) for row in self._connection.execute(statement))
-
-
-def insert_for(connection: Connection, row: Any) -> Any:
-    """Return an insert statement of this database that knows ``on_conflict_…``."""
-    return sqlite.insert(row) if connection.dialect.name == "sqlite" else postgresql.insert(row)

@@ -39,13 +39,13 @@ _FACTS = (
 )
 _seen_again = Bulk(
     ("seen_at", "of_number"),
-    any=update(FindingRow)
+    update(FindingRow)
     .where(_finding.number == bindparam("of_number"))
     .values(last_seen_at=bindparam("seen_at")),
 )
 _change = Bulk(
     (*_FACTS, "of_number"),
-    any=update(FindingRow)
+    update(FindingRow)
     .where(_finding.number == bindparam("of_number"))
     .values({name: bindparam(name) for name in _FACTS}),
 )

@@ -22,7 +22,7 @@ from msgspec import Struct
 from sqlalchemy import or_, select, update
 
 from auditor.errors import StoreError
-from auditor.store.batch import insert_for
+from auditor.store.bulk import upsert
 from auditor.store.claims import database_time, micros_of
 from auditor.store.codec import instant
 from auditor.store.database import Database
@@ -159,7 +159,7 @@ class Lease:
                 if renewed.rowcount == 1:
                     return True
                 self._fence = None
-            first = insert_for(connection, LeaderRow).values(
+            first = upsert(connection.dialect.name, LeaderRow).values(
                 name=_NAME, holder="", since=now, expires_at=0, fence=0
             )
             connection.execute(first.on_conflict_do_nothing())

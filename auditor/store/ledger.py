@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import select, update
 
-from auditor.store.batch import insert_for
+from auditor.store.bulk import upsert
 from auditor.store.codec import instant, micros
 from auditor.store.database import Database
 from auditor.store.tables import OccurrenceRow, columns, table
@@ -102,7 +102,7 @@ class Ledger:
             "recorded_at": micros(at),
         }
         with self._database.write() as connection:
-            statement = insert_for(connection, OccurrenceRow).values(values)
+            statement = upsert(connection.dialect.name, OccurrenceRow).values(values)
             statement = statement.on_conflict_do_nothing().returning(_occurrence.id)
             return connection.execute(statement).scalar() is not None
 

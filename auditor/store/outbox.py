@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from auditor.store.batch import insert_for
+from auditor.store.bulk import upsert
 from auditor.store.codec import instant, micros
 from auditor.store.database import Database
 from auditor.store.records import Message
@@ -37,7 +37,7 @@ def enqueue(connection: Connection, run_id: int, channel: str, parcels: Iterable
         for parcel in parcels
     ]
     if rows:
-        statement = insert_for(connection, OutboxRow)
+        statement = upsert(connection.dialect.name, OutboxRow)
         connection.execute(statement.on_conflict_do_nothing(), rows)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
 from auditor.errors import StoreError
+from auditor.store.tables import complete_for_postgresql
 
 _LONGER = 10
 """How much longer than a brief statement one may take that reads or writes much."""
@@ -37,6 +38,7 @@ def postgres_engine(url: URL, answer_seconds: float) -> Engine:
             "PostgreSQL needs psycopg, which is not installed; "
             "install it with `pip install 'auditor[postgres]'`"
         ) from error
+    complete_for_postgresql()
     patient = _patient_connection(answer_seconds)
 
     def connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:

@@ -18,9 +18,9 @@ from auditor.model import (
     RunStatus,
 )
 from auditor.store import claims, history, leases, scopes, story
-from auditor.store.batch import insert_for
 from auditor.store.book import Book
 from auditor.store.browse import Browse
+from auditor.store.bulk import upsert
 from auditor.store.codec import instant, micros
 from auditor.store.database import BUSY_SECONDS, Database
 from auditor.store.leadership import LEASE, Leadership, leadership
@@ -130,7 +130,7 @@ class Store:
         with self._database.write() as connection:
             if holder is not None:
                 values |= leases.first_taking(connection, holder, lease)
-            statement = insert_for(connection, Run).values(values).on_conflict_do_nothing()
+            statement = upsert(connection.dialect.name, Run).values(values).on_conflict_do_nothing()
             number = connection.execute(statement.returning(_run.id)).scalar()
         if number is None:
             raise OccurrenceTaken(f"schedule {schedule} has had its run for {occurrence} already")

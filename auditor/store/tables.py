@@ -312,17 +312,22 @@ def _clustered(row: type[Table]) -> Any:
 for _row in (Presence, Version, Raw):
     _clustered(_row)
 
-Index(
+_is_open = text("until IS NULL")
+_open_presences = Index(
     "ix_presence_open",
     Presence.scope_id,  # type: ignore[arg-type]
     Presence.credential_id,  # type: ignore[arg-type]
-    sqlite_where=text("until IS NULL"),
-    postgresql_where=text("until IS NULL"),
+    sqlite_where=_is_open,
 )
 Index("ix_collection_scope", Collection.scope_id, Collection.seq)  # type: ignore[arg-type]
 Index("ix_finding_status", FindingRow.status, FindingRow.risk_score)  # type: ignore[arg-type]
 Index("ix_finding_event_finding", FindingEvent.finding, FindingEvent.id)  # type: ignore[arg-type]
 Index("ix_outbox_due", OutboxRow.state, OutboxRow.next_attempt_at)  # type: ignore[arg-type]
+
+
+def complete_for_postgresql() -> None:
+    """Add what the schema says of PostgreSQL alone: saying so imports its support, 25 ms."""
+    _open_presences.dialect_options["postgresql"]["where"] = _is_open
 
 
 def table(row: type[Table]) -> SqlTable:
