@@ -1,11 +1,12 @@
 """``auditor daemon``: the schedules of the configuration, until stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,9 @@ from auditor.schedule import Occurrence, ScheduleOptions
 from auditor.status import gather
 from auditor.store import Store
 from auditor.wording import rfc3339
+
+if TYPE_CHECKING:
+    from auditor.web.front import Front
 
 
 @click.command()
@@ -38,16 +42,16 @@ def daemon(config_path: Path, *, once: bool) -> int:
 
 @dataclass
 class InForce:
-    """The configuration in force, and who is told when another one takes its place."""
+    """The configuration in force, and who must be able to follow when another takes its place."""
 
     config: Config
     followers: list[Callable[[Config], None]] = field(default_factory=list)
 
     def take(self, config: Config) -> None:
-        """Let *config* be in force."""
-        self.config = config
+        """Let *config* be in force; raises `ConfigError` where somebody cannot follow."""
         for tell in self.followers:
             tell(config)
+        self.config = config
 
 
 def checked(config_path: Path) -> Config:
@@ -104,13 +108,36 @@ def _tell(looked: Once, config: Config, store: Store) -> int:
 
 @asynccontextmanager
 async def serving(in_force: InForce, store: Store, service: Daemon) -> AsyncIterator[None]:
-    """Answer browsers, probes and Prometheus meanwhile, where the configuration has `web:`."""
-    if in_force.config.layout.web is None:
+    """Answer browsers, probes and Prometheus while the configuration in force has `web:`."""
+    told = click.get_current_context().find_root().params
+    loop = asyncio.get_running_loop()
+    front: Front | None = None
+
+    async def follow(config: Config) -> None:
+        nonlocal front
+        if front is None and config.layout.web is not None:
+            front = _front(in_force, store, service, told)
+        if front is not None:
+            await front.follow(config)
+
+    def follow_from_a_thread(config: Config) -> None:
+        asyncio.run_coroutine_threadsafe(follow(config), loop).result()
+
+    await follow(in_force.config)
+    in_force.followers.append(follow_from_a_thread)
+    try:
         yield
-        return
+    finally:
+        if front is not None:
+            await front.close()
+
+
+def _front(in_force: InForce, store: Store, service: Daemon, told: Mapping[str, Any]) -> "Front":
+    """Return what answers browsers, which logs as this process was *told* to."""
     try:
         from auditor import health  # noqa: PLC0415 - an extra may be missing
-        from auditor.web.beside import Logs, beside  # noqa: PLC0415
+        from auditor.web.beside import Logs  # noqa: PLC0415
+        from auditor.web.front import Front  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`web:` needs {error.name}, which is not installed; "
@@ -119,11 +146,8 @@ async def serving(in_force: InForce, store: Store, service: Daemon) -> AsyncIter
     probes = health.routes(
         lambda: gather(store, in_force.config, pipeline.utc_now()), service.state
     )
-    told = click.get_current_context().find_root().params
     as_json = {"auto": None, "json": True}.get(told["log_format"], False)
-    async with beside(in_force.config, probes, Logs(told["log_level"], as_json)) as view:
-        in_force.followers.append(view.show)
-        yield
+    return Front(probes, Logs(told["log_level"], as_json))
 
 
 def loader(in_force: InForce, config_path: Path, store: Store) -> Callable[[], Work]:
@@ -133,7 +157,6 @@ def loader(in_force: InForce, config_path: Path, store: Store) -> Callable[[], W
         config, new = in_force.config, checked(config_path)
         for block, before, after in (
             ("database", config.database_url, new.database_url),
-            ("web", config.layout.web, new.layout.web),
             ("daemon", config.layout.daemon, new.layout.daemon),
         ):
             if before != after:

@@ -5,8 +5,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -15,16 +14,12 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from auditor.config import Config
-from auditor.serving import WebSettings
-from auditor.web.server import listen
 from auditor.web.wire import Answer, Ask, Begin, Shown, Started, Stop, Wire
 
 log = structlog.get_logger()
 
 _SOONEST, _LATEST = 1.0, 60.0
 """Seconds before a web view that ended by itself is started again; twice as long each time."""
-_START = 30.0
-"""Seconds that a daemon waits for it before it begins its work."""
 _LEAVE = 10.0
 """Seconds that it may take to end."""
 
@@ -114,27 +109,6 @@ class Beside:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-@asynccontextmanager
-async def beside(config: Config, probes: Sequence[BaseRoute], logs: Logs) -> AsyncIterator[Beside]:
-    """Have the web view of *config* answered meanwhile, and *probes* by this process.
-
-    Raises `ConfigError` where the address or the token cannot be had.
-    """
-    settings = config.layout.web or WebSettings()
-    settings.secret(config.directory)
-    with listen(settings) as listening:
-        view = Beside(config, probes, logs)
-        keeping = asyncio.create_task(view.keep(listening))
-        try:
-            with suppress(TimeoutError):  # audits do not depend on it
-                await asyncio.wait_for(view.has_started.wait(), _START)
-            yield view
-        finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
 
 
 def _pipes(process: Process) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

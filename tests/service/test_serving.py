@@ -1,6 +1,7 @@
 """The daemon answers probes beside its audits."""
 
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -91,6 +92,89 @@ def test_what_is_shown_follows_a_reload_or_stays_whole(on_sqlite: Service):
     assert "seldom" in shown
     assert "often" not in shown
     wait_for(lambda: "added" in httpx.get(f"{base}/coverage").text)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0
+
+
+def reload(service: Service, **changes: str) -> str:
+    """Change lines of the configuration, have it read again, and return what the log says of it."""
+    config, before = service.root / "config.yaml", service.log()
+    lines = [line for line in config.read_text().splitlines() if line.split(":")[0] not in changes]
+    config.write_text("\n".join([*lines, *filter(None, changes.values())]) + "\n")
+    service.processes[-1].send_signal(signal.SIGHUP)
+    wait_for(lambda: re.search("config.(reloaded|rejected)", service.log()[len(before) :]))
+    return service.log()[len(before) :]
+
+
+def test_other_settings_of_the_web_view_are_followed_while_an_audit_goes_on(on_sqlite: Service):
+    service, port = on_sqlite, free_port()
+    base = f"http://127.0.0.1:{port}"
+    hold = service.mark("hold-2")
+    daemon = service.start()
+    wait_for(lambda: "org-2" in service.calls())
+
+    assert "config.reloaded" in reload(service, web=f"web: {{port: {port}}}")
+    assert answers(f"{base}/runs")
+    first = web_process(daemon.pid)
+    assert "config.reloaded" in reload(service, web=f"web: {{port: {port}, token: {'t' * 16}}}")
+    assert web_process(daemon.pid) != first
+    assert httpx.get(f"{base}/metrics").status_code == 401
+    assert httpx.get(f"{base}/metrics", headers={"Authorization": f"Bearer {'t' * 16}"}).is_success
+    assert "config.reloaded" in reload(service, web="")
+    assert is_free(port)
+
+    hold.unlink()
+    wait_for(service.reports)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0
+
+
+def test_a_rotated_token_counts_from_the_reload_on(on_sqlite: Service):
+    service, port = on_sqlite, free_port()
+    token = service.root / "token"
+    token.write_text("a" * 16)
+    token.chmod(0o600)
+    service.extra = f"web: {{port: {port}, token: '${{file:{token}}}'}}"
+    daemon = service.start()
+
+    def is_let_in(word: str) -> bool:
+        headers = {"Authorization": f"Bearer {word}"}
+        return httpx.get(f"http://127.0.0.1:{port}/runs", headers=headers).status_code == 200
+
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
+    assert is_let_in("a" * 16)
+    token.write_text("b" * 16)
+    assert "config.reloaded" in reload(service)
+    assert not is_let_in("a" * 16)
+    assert is_let_in("b" * 16)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0
+
+
+def test_the_web_view_moves_to_another_address_or_stays_with_everything_else(on_sqlite: Service):
+    service, port = on_sqlite, free_port()
+    service.extra = f"web: {{port: {port}}}"
+    daemon = service.start()
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/runs"))
+
+    everywhere = f"web: {{host: 0.0.0.0, port: {port}, token: {'t' * 16}}}"
+    with socket.create_server(("127.0.0.2", port)):
+        log = reload(service, web=everywhere)
+        assert "config.rejected" in log
+        assert "Change web.host or web.port" in log
+        assert answers(f"http://127.0.0.1:{port}/runs")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "config.rejected" in reload(service, web=f"web: {{port: {taken.getsockname()[1]}}}")
+        assert answers(f"http://127.0.0.1:{port}/runs")
+
+    assert "config.reloaded" in reload(service, web=everywhere)
+    assert answers(f"http://127.0.0.3:{port}/healthz")
+    assert not answers(f"http://127.0.0.3:{port}/runs")
+
+    other = free_port()
+    assert "config.reloaded" in reload(service, web=f"web: {{port: {other}}}")
+    assert answers(f"http://127.0.0.1:{other}/runs")
+    assert is_free(port)
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(40) == 0
 
