@@ -200,7 +200,7 @@ def _scale(names: Sequence[str], counts: Counter[str]) -> tuple[Bar, ...]:
 
 def _bucket(scale: Sequence[tuple[str, int | None]], length: timedelta) -> str:
     for name, limit in scale:
-        if limit is None or length < timedelta(days=limit):
+        if limit is None or length.days < limit:
             return name
     raise AssertionError("the last bucket has no limit")
 
