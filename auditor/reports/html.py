@@ -10,8 +10,8 @@ from auditor.reports.page.environment import content_policy, environment
 _MAX_BYTES = 12_000_000
 _FOR_INVENTORY = 400_000
 _FOR_THE_REST = 150_000
-_PIECES = 512
-"""Of a template's output in one write; a finding is about fifty."""
+_PIECES = 16
+"""Of a template's output in one write; a finding is one, a credential too."""
 
 
 class HtmlOptions(FormatOptions):

@@ -193,7 +193,7 @@ def test_commands_are_rebuilt_exactly_or_not_shared() -> None:
 
     pattern = with_slots(commands, values)
 
-    assert slots(pattern) == ["Principal", "Id"]
+    assert slots(pattern) == ("Principal", "Id")
     assert filled(pattern, values) == commands
     other = values | {"Principal": "o'neill", "Id": "AKIA2"}
     assert filled(pattern, other).endswith("--user-name 'o'\"'\"'neill' --access-key-id AKIA2")

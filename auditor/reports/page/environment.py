@@ -36,6 +36,7 @@ def environment() -> Environment:
         grouped=_grouped,
         instant=instant,
         label=label,
+        pairs=_pairs,
         shown=shown,
     )
     made.globals["count"] = count
@@ -54,6 +55,10 @@ def content_policy() -> str:
 def _digest(template: str) -> str:
     content = environment().get_template(template).render()
     return "sha256-" + b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _pairs(facts: Any) -> str:
+    return "\n".join([f"{name}: {value}" for name, value in facts])
 
 
 def _grouped(number: Any) -> str:

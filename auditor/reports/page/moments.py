@@ -1,31 +1,46 @@
 """Instants on a page: words for people, the UTC instant for tooltips and machines."""
 
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime, timedelta
+
+from markupsafe import Markup, escape
+from msgspec import Struct
 
 from auditor.model import Credential, ExpiresState, LastUsedState, LastUsedSubject
-from auditor.wording import ago, day, duration
+from auditor.wording import ago, day, duration, rfc3339
+
+_TO_THE_MINUTE = len("2026-03-01T03:00")
 
 
-class Moment(NamedTuple):
-    """One instant in three spellings; ``iso`` is empty where there is no instant."""
+class Moment(Struct, frozen=True):
+    """An instant as a page shows it: words, and behind them UTC; or the word for a time unknown."""
 
-    iso: str
-    utc: str
     words: str
+    iso: str = ""
+    """To the minute; empty where there is no instant."""
+
+    def __html__(self) -> str:
+        """Templates write this where they are given a moment."""
+        if not self.iso:
+            return escape(self.words)
+        utc = self.iso.replace("T", " ").replace("Z", " UTC")
+        return f'<time datetime="{self.iso}" title="{utc}">{escape(self.words)}</time>'
+
+    @property
+    def brief(self) -> Markup:
+        """Itself without the tooltip, for a long page."""
+        if not self.iso:
+            return escape(self.words)
+        return Markup(f'<time datetime="{self.iso}">{escape(self.words)}</time>')  # noqa: S704 - escaped
 
 
-def moment(at: datetime | None, now: datetime, *, unknown: str = "unknown") -> Moment:
+def moment(at: datetime | None, now: datetime) -> Moment:
     """Return *at* as seen from *now*, or the word for a time that is not known."""
-    return said(at, ago(at, now)) if at else Moment("", "", unknown)
+    return said(at, ago(at, now)) if at else Moment("unknown")
 
 
 def said(at: datetime, words: str) -> Moment:
     """Return *at* with *words* of the caller's choice, to the minute."""
-    utc = at.astimezone(UTC) if 1 < at.year < 9999 else at
-    text = f"{utc.year:04d}-{utc.month:02d}-{utc.day:02d}"
-    clock = f"{utc.hour:02d}:{utc.minute:02d}"
-    return Moment(f"{text}T{clock}Z", f"{text} {clock} UTC", words)
+    return Moment(words, rfc3339(at)[:_TO_THE_MINUTE] + "Z")
 
 
 def last_used(credential: Credential, now: datetime) -> Moment:
@@ -36,14 +51,14 @@ def last_used(credential: Credential, now: datetime) -> Moment:
         case LastUsedState.USED if credential.last_used_at:
             return said(credential.last_used_at, _idle(credential, now) + suffix)
         case LastUsedState.NEVER:
-            return Moment("", "", "no use recorded" + suffix)
+            return Moment("no use recorded" + suffix)
         case LastUsedState.NOT_IN_WINDOW if credential.last_used_window_start:
             start = credential.last_used_window_start
             return said(start, f"not in the last {duration(now - start)}{suffix}")
         case LastUsedState.NOT_IN_WINDOW:
-            return Moment("", "", "not in the observed window" + suffix)
+            return Moment("not in the observed window" + suffix)
         case _:
-            return Moment("", "", "unknown")
+            return Moment("unknown")
 
 
 def _idle(credential: Credential, now: datetime) -> str:
@@ -62,10 +77,10 @@ def expiry(credential: Credential, now: datetime) -> Moment:
         case ExpiresState.SLIDING if credential.expires_at:
             return said(credential.expires_at, f"sliding, now {day(credential.expires_at)}")
         case ExpiresState.SLIDING:
-            return Moment("", "", "moves with every use")
+            return Moment("moves with every use")
         case ExpiresState.NEVER:
-            return Moment("", "", "never")
+            return Moment("never")
         case ExpiresState.UNSUPPORTED:
-            return Moment("", "", "cannot expire")
+            return Moment("cannot expire")
         case _:
-            return Moment("", "", "unknown")
+            return Moment("unknown")

@@ -3,9 +3,11 @@
 A name that is too long for a page is cut with an ellipsis; JSON and CSV carry it whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+
+from msgspec import Struct
 
 from auditor.findings.view import HistoryEvent
 from auditor.model import (
@@ -36,7 +38,7 @@ NOBODY = "nobody named"
 """How a credential without an owner is called."""
 
 
-class Subject(NamedTuple):
+class Subject(Struct, frozen=True):
     """Who and where a credential is."""
 
     name: str
@@ -46,7 +48,7 @@ class Subject(NamedTuple):
     owner: str
 
 
-class EvidenceLine(NamedTuple):
+class EvidenceLine(Struct, frozen=True):
     """One observed fact and the limit it is held against; ``limit`` may be empty."""
 
     fact: str
@@ -54,7 +56,7 @@ class EvidenceLine(NamedTuple):
     limit: str
 
 
-class Guide(NamedTuple):
+class Guide(Struct, frozen=True):
     """What is said once for all findings of a policy with one provider."""
 
     number: int
@@ -69,9 +71,11 @@ class Guide(NamedTuple):
     """Empty on a short page, where every finding says its own."""
     commands: str
     """Likewise: one a line, with the names of slots instead of values."""
+    maps_to: Mapping[str, tuple[str, ...]]
+    """What *controls* says, as findings hold it."""
 
 
-class FindingRow(NamedTuple):
+class FindingRow(Struct, frozen=True):
     """A finding, ready for the page."""
 
     id: str
@@ -86,7 +90,7 @@ class FindingRow(NamedTuple):
     message: str
     standing: str
     """Why it is not simply open: suppressed, ended, remembered; may be empty."""
-    evidence: tuple[EvidenceLine, ...]
+    evidence: Sequence[EvidenceLine]
     reasons: str
     summary: str
     """The remediation, where it is not the guide's; may be empty."""
@@ -95,13 +99,13 @@ class FindingRow(NamedTuple):
     commands: str
     """One a line; empty where the facts fill the slots of the guide's."""
     guide: int
-    facts: tuple[tuple[str, str], ...]
-    times: tuple[tuple[str, Moment], ...]
+    facts: Sequence[tuple[str, str]]
+    times: Sequence[tuple[str, Moment]]
     url: str
-    history: tuple[tuple[Moment, str], ...]
+    history: Sequence[tuple[Moment, str]]
 
 
-class CredentialRow(NamedTuple):
+class CredentialRow(Struct, frozen=True):
     """A credential of the inventory, ready for the page."""
 
     name: str
@@ -138,9 +142,10 @@ def finding_row(
     state, credential = finding.state, finding.credential
     message = shown(finding.message, _SENTENCE)
     summary = shown(finding.remediation.summary, _SENTENCE)
-    controls, commands = _controls(finding), _commands(finding)
-    values = _values(credential)
-    is_shared = bool(guide.commands) and filled(guide.commands, values) == commands
+    commands = _commands(finding)
+    needed: Sequence[str] = ()
+    if guide.commands and filled(guide.commands, _values(credential)) == commands:
+        commands, needed = "", slots(guide.commands)
     return FindingRow(
         id=state.id,
         policy_id=state.policy_id,
@@ -153,16 +158,16 @@ def finding_row(
         badge=badge(state, now),
         message="" if message == guide.message else message,
         standing=standing(state, now),
-        evidence=tuple(_evidence(entry) for entry in _telling(finding, now)),
+        evidence=[_evidence(entry) for entry in _telling(finding, now)],
         reasons=listing(reasons(finding)),
         summary="" if summary == guide.summary else summary,
-        controls="" if controls == guide.controls else controls,
-        commands="" if is_shared else commands,
+        controls="" if finding.controls == guide.maps_to else _controls(finding),
+        commands=commands,
         guide=guide.number,
-        facts=_facts(credential, values, slots(guide.commands) if is_shared else ()),
-        times=tuple(_times(state, credential, now)),
+        facts=_facts(credential, needed),
+        times=_times(state, credential, now),
         url=https(credential.url),
-        history=tuple(_step(event, now) for event in history[-_MAX_HISTORY:])
+        history=[_step(event, now) for event in history[-_MAX_HISTORY:]]
         if len(history) > 1
         else (),
     )
@@ -185,6 +190,7 @@ def guide(number: int, finding: Finding, *, is_long: bool) -> Guide:
         _controls(finding),
         shown(finding.message, _SENTENCE) if is_long else "",
         with_slots(commands, _values(finding.credential)) if is_long else "",
+        finding.controls,
     )
 
 
@@ -228,46 +234,44 @@ def reasons(finding: Finding) -> list[str]:
 
 def _telling(finding: Finding, now: datetime) -> list[Evidence]:
     """Leave out the age of the data where it is the run's own: the page says that once."""
-    fresh = rfc3339(now)
     kept = [
         entry
         for entry in finding.evidence
-        if not (entry.fact == "data_as_of" and entry.observed == fresh)
+        if not (entry.fact == "data_as_of" and entry.observed == rfc3339(now))
     ]
     return kept[:_MAX_EVIDENCE]
 
 
 def _evidence(entry: Evidence) -> EvidenceLine:
     limit = "" if entry.limit is None else shown(fact(entry.limit), _NAME)
-    return EvidenceLine(
-        shown(label(entry.fact), _NAME).capitalize(), shown(fact(entry.observed), _SENTENCE), limit
-    )
+    return EvidenceLine(_caption(entry.fact), shown(fact(entry.observed), _SENTENCE), limit)
 
 
-def _facts(
-    credential: Credential, values: Mapping[str, str], needed: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
+@lru_cache(maxsize=256)
+def _caption(name: str) -> str:
+    return shown(label(name), _NAME).capitalize()
+
+
+def _facts(credential: Credential, needed: Sequence[str]) -> list[tuple[str, str]]:
     """What identifies the credential and what it may do; the owner stands last.
 
     *needed* are the slots of the guide's commands; what stands in the finding's line need not be
     said again.
     """
-    known = credential.privilege is not Privilege.UNKNOWN
-    has_client_id = values["Client id"] and values["Client id"] != values["Id"]
-    facts = (
-        ("Id", values["Id"]),
-        ("Client id", values["Client id"] if has_client_id or "Client id" in needed else ""),
-        *(
-            (name, values[name])
-            for name in ("Uid", "Principal id", "Organization id")
-            if name in needed
-        ),
-        ("Type", shown(credential.type, _NAME)),
-        ("Source", shown(credential.source, _NAME)),
-        ("Privilege", credential.privilege.value if known else ""),
-        ("Owner", shown(credential.owner or NOBODY, _NAME)),
-    )
-    return tuple((name, value) for name, value in facts if value)
+    identity = shown(credential.provider_id, _NAME)
+    client_id = shown(credential.client_id or "", _NAME)
+    facts = [("Id", identity)]
+    if "Client id" in needed or client_id != identity:
+        facts.append(("Client id", client_id))
+    if needed:
+        values = _values(credential)
+        facts += [(name, values[name]) for name in _ON_DEMAND if name in needed]
+    facts.append(("Type", shown(credential.type, _NAME)))
+    facts.append(("Source", shown(credential.source, _NAME)))
+    if credential.privilege is not Privilege.UNKNOWN:
+        facts.append(("Privilege", credential.privilege.value))
+    facts.append(("Owner", shown(credential.owner or NOBODY, _NAME)))
+    return [fact for fact in facts if fact[1]]
 
 
 def _values(credential: Credential) -> dict[str, str]:
@@ -285,17 +289,16 @@ def _values(credential: Credential) -> dict[str, str]:
     }
 
 
-def _times(
-    state: FindingState, credential: Credential, now: datetime
-) -> Iterator[tuple[str, Moment]]:
+def _times(state: FindingState, credential: Credential, now: datetime) -> list[tuple[str, Moment]]:
     """The times that tell something; a first sight in this run stands in the badge already."""
+    times = [("Created", moment(credential.created_at, now))]
     if state.first_seen_at != now:
-        yield "First seen", moment(state.first_seen_at, now)
-    yield "Created", moment(credential.created_at, now)
+        times.insert(0, ("First seen", moment(state.first_seen_at, now)))
     if credential.last_used_state is not LastUsedState.UNKNOWN:
-        yield "Last used", last_used(credential, now)
+        times.append(("Last used", last_used(credential, now)))
     if credential.expires_state not in (ExpiresState.UNSUPPORTED, ExpiresState.UNKNOWN):
-        yield "Expires", expiry(credential, now)
+        times.append(("Expires", expiry(credential, now)))
+    return times
 
 
 def _step(event: HistoryEvent, now: datetime) -> tuple[Moment, str]:
