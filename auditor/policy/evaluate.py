@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from auditor.model import Credential, Outcome, PermissionsSubject, Severity, Verdict
 from auditor.policy.explain import Explainer
-from auditor.policy.language.condition import Test
+from auditor.policy.language.condition import Answers, compile_together
 from auditor.policy.language.derived import ALONE, Derived, Neighbours, derive
 from auditor.policy.match import Match
 from auditor.policy.policy import Explanation, Policy
@@ -60,6 +60,10 @@ class Entry:
             tuple(one.position for one in self._scoped if one.match.matches(credential))
         )
 
+    def answer(self, credential: Credential, derived: Derived, now: datetime) -> bool | None:
+        """Return what the condition that holds for *credential* says."""
+        return self.rule_for(credential).condition.evaluate(credential, derived, now)
+
     def explainer_for(self, credential: Credential) -> Explainer:
         """Return what explains violations by *credential*."""
         rule = self.rule_for(credential)
@@ -82,8 +86,14 @@ class Entry:
 class _Plan(Struct, frozen=True):
     """What is asked of every credential of one provider, type and permissions' subject."""
 
-    steps: tuple[tuple[Test | None, Entry], ...]
-    """The compiled condition, None where it depends on the credential."""
+    entries: tuple[Entry, ...]
+    """Those whose condition is the same for all of them, …"""
+    answers: Answers
+    """… their answers, …"""
+    passed: tuple[bool, ...]
+    """… and what those are where all of them pass."""
+    scoped: tuple[Entry, ...]
+    """Those whose condition depends on the credential."""
     not_judged: tuple[Verdict, ...]
 
 
@@ -95,6 +105,7 @@ class PolicySet:
         self.policies: tuple[Policy, ...] = tuple(entry.policy for entry in ordered)
         self._entries = {entry.policy.id: entry for entry in ordered}
         self._plans: dict[tuple[str, str, str], _Plan] = {}
+        self._compiled: dict[tuple[str, ...], Answers] = {}
         self._derived: tuple[Credential, Neighbours, datetime, Derived] | None = None
         self._verdicts: dict[tuple[str, Severity | None, tuple[str, ...]], Verdict] = {}
 
@@ -120,16 +131,20 @@ class PolicySet:
         )
         if plan is None:
             plan = self._plan(credential)
-        derived = self._derive(credential, now, neighbours)
-        arguments = (credential, *derived, now)
+        derived = derive(credential, now, neighbours)
+        self._derived = (credential, neighbours, now, derived)
         verdicts = list(plan.not_judged)
-        for test, entry in plan.steps:
-            if test is None:
-                test = entry.rule_for(credential).condition.test  # noqa: PLW2901
-            answer = test(*arguments)
-            if answer is False:
-                continue
-            verdicts.append(self._verdict(entry, credential, derived, now, answer=answer))
+        answers = plan.answers(credential, derived, now)
+        if answers != plan.passed or plan.scoped:  # most credentials pass everything
+            given = [*zip(plan.entries, answers, strict=True)]
+            if plan.scoped:
+                given += [(one, one.answer(credential, derived, now)) for one in plan.scoped]
+                given.sort(key=_policy_id)
+            verdicts += [
+                self._verdict(entry, credential, derived, now, answer=answer)
+                for entry, answer in given
+                if answer is not False
+            ]
         return verdicts
 
     def explain(
@@ -153,22 +168,34 @@ class PolicySet:
         return derived
 
     def _plan(self, credential: Credential) -> _Plan:
-        steps: list[tuple[Test | None, Entry]] = []
+        fixed: list[Entry] = []
+        scoped: list[Entry] = []
         not_judged: list[Verdict] = []
         is_callers = credential.permissions_subject == PermissionsSubject.CALLER
         for entry in self._entries.values():
             if not entry.policy.applies_to(credential.provider, credential.type):
                 continue
-            condition = entry.everybody.condition
-            if is_callers and condition.reads_grants:
+            if is_callers and entry.everybody.condition.reads_grants:
                 not_judged.append(Verdict(entry.policy.id, Outcome.NOT_JUDGED))
             else:
-                steps.append((None if entry.is_scoped else condition.test, entry))
-        plan = _Plan(tuple(steps), tuple(not_judged))
+                (scoped if entry.is_scoped else fixed).append(entry)
+        answers = self._answers(tuple(fixed))
+        passed = (False,) * len(fixed)
+        plan = _Plan(tuple(fixed), answers, passed, tuple(scoped), tuple(not_judged))
         if len(self._plans) >= _PLANS:
             self._plans.clear()
+            self._compiled.clear()
         self._plans[credential.provider, credential.type, credential.permissions_subject] = plan
         return plan
+
+    def _answers(self, entries: tuple[Entry, ...]) -> Answers:
+        """Compile what *entries* ask into one function; many kinds are asked the same."""
+        names = tuple(entry.policy.id for entry in entries)
+        found = self._compiled.get(names)
+        if found is None:
+            conditions = [entry.everybody.condition for entry in entries]
+            found = self._compiled[names] = compile_together(conditions)
+        return found
 
     def _verdict(
         self,
@@ -190,3 +217,7 @@ class PolicySet:
             outcome = Outcome.NOT_EVALUABLE if answer is None else Outcome.VIOLATION
             found = self._verdicts[key] = Verdict(key[0], outcome, *key[1:])
         return found
+
+
+def _policy_id(given: tuple[Entry, bool | None]) -> str:
+    return given[0].policy.id

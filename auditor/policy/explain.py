@@ -180,7 +180,7 @@ def _row(field: Field, limit: Callable[..., Any] | None = None) -> Row:
     name, read, observed = field.name, _reader(field.name), _observed(field)
     if limit is not None:
         return lambda credential, derived, now: Evidence(
-            name, observed(read(credential, derived)), _json(limit(credential, *derived, now))
+            name, observed(read(credential, derived)), _json(limit(credential, derived, now))
         )
     if field.type.kind is FieldKind.ENUM:
         state = cache(lambda value: Evidence(name, _json(value)))

@@ -21,6 +21,7 @@ from random import Random
 from typing import Any
 
 import cel
+from msgspec.structs import asdict
 
 from auditor.model import (
     Credential,
@@ -35,6 +36,7 @@ from auditor.model import (
     Status,
 )
 from auditor.policy.language import compile_condition, parameter_value
+from auditor.policy.language.condition import compile_together
 from auditor.policy.language.derived import ENDLESS, Derived, derive
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -131,7 +133,7 @@ def _facts(subject: Credential, derived: Derived) -> dict[str, Any]:
     facts |= {name: str(getattr(subject, name)) for name in _ABSENT_WHEN_UNKNOWN}
     facts |= {
         name: VERY_LONG if length == ENDLESS else length
-        for name, length in derived._asdict().items()
+        for name, length in asdict(derived).items()
         if name != "neighbours"
     }
     principal = {
@@ -396,6 +398,21 @@ def test_compiled_conditions_answer_as_an_independent_engine_does() -> None:
             seen[answer] += 1
     assert sum(seen.values()) >= PAIRS
     assert min(seen.values()) > PAIRS / 20, "every answer must occur often"
+
+
+def test_conditions_put_together_answer_as_each_does() -> None:
+    parameters = {name: parameter_value(value) for name, value in PARAMETERS.items()}
+    conditions = [
+        compile_condition(ours, parameters, "together") for ours, _ in _expressions(EXPRESSIONS)
+    ]
+    subjects = [(subject, derive(subject, now), now) for subject, now in SUBJECTS]
+    for number in (0, 1, 2, 25):
+        for start in range(0, len(conditions), number or len(conditions)):
+            part = conditions[start : start + number]
+            answers = compile_together(part)
+            for given in subjects:
+                expected = tuple(condition.evaluate(*given) for condition in part)
+                assert answers(*given) == expected
 
 
 def _answer(program: cel.Program, context: cel.Context) -> bool | None:

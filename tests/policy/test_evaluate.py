@@ -84,6 +84,32 @@ def test_several_policies_answer_in_the_order_of_their_ids(
     assert [verdict.policy_id for verdict in verdicts] == ["ant", "zebra"]
 
 
+def test_limits_for_some_credentials_change_no_order(
+    write_policy: Write, credential: Build
+) -> None:
+    for name in ("bee", "cat", "dog"):
+        write_policy(name)
+    folder = write_policy("ant").parent
+    settings = PolicySettings.model_validate(
+        {
+            "override": [
+                {"policy": name, "match": {"name": "x*"}, "parameters": {"idle_for": limit}}
+                for name, limit in (("ant", "30d"), ("cat", "30d"), ("dog", "200d"))
+            ]
+        }
+    )
+    active = load(settings, builtin=folder, directory=folder)
+
+    def found(name: str, days: int) -> list[str]:
+        subject = credential(name=name, last_used_at=NOW - days * DAY)
+        return [verdict.policy_id for verdict in active.evaluate(subject, NOW)]
+
+    assert found("other", 40) == []
+    assert found("x1", 40) == ["ant", "cat"]
+    assert found("x1", 100) == ["ant", "bee", "cat"]
+    assert found("other", 100) == ["ant", "bee", "cat", "dog"]
+
+
 def test_a_policy_is_silent_about_those_it_is_not_about(
     policies: Callable[..., PolicySet], credential: Build
 ) -> None:

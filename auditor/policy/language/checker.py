@@ -47,12 +47,11 @@ def compile_condition(text: str, parameters: Parameters, label: str) -> Conditio
     term = checker.wanted(node, types.BOOL, "a condition")
     context = checker.context
     return Condition(
-        test=context.emitter.function(term.code, label),
+        body=context.emitter.body(term.code, label),
         reads=tuple(context.reads.values()),
         needs=tuple(context.needs.values()),
-        limits={
-            name: context.emitter.function(limit.code, label)
-            for name, limit in context.limits.items()
+        limit_bodies={
+            name: context.emitter.body(limit.code, label) for name, limit in context.limits.items()
         },
     )
 
@@ -222,10 +221,10 @@ class _Checker:
 
     def _field(self, field: Field) -> Term:
         self.context.reads.setdefault(field.name, field)
-        bound: Code | None = emit.name("idle_at_least") if field.name == "idle_for" else None
+        bound: Code | None = emit.derived("idle_at_least") if field.name == "idle_for" else None
         return Term(
             type=field.type,
-            code=emit.local(field.local) if field.local else emit.attribute(field.name),
+            code=emit.derived(field.local) if field.local else emit.attribute(field.name),
             can_be_unknown=field.absence is Absence.UNKNOWN,
             place=f"credential.{field.name}",
             field=field,

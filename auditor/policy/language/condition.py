@@ -1,7 +1,8 @@
 """A compiled condition and what it tells about itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -9,36 +10,47 @@ from msgspec import Struct
 
 from auditor.model import Credential
 from auditor.policy.language.derived import Derived, blame
+from auditor.policy.language.emit import Body, together
 from auditor.policy.language.fields import FIELDS, Field
 from auditor.policy.language.types import UNKNOWN_MEMBER
 
 Test = Callable[..., bool | None]
 """A compiled condition; its arguments are `auditor.policy.language.fields.ARGUMENTS`."""
+Answers = Callable[..., tuple[bool | None, ...]]
+"""Several compiled conditions in one, of the same arguments."""
 
 _LOCALS = {name: attrgetter(field.local) for name, field in FIELDS.items() if field.local}
 _READERS = {name: attrgetter(name) for name, field in FIELDS.items() if field.local is None}
 
 
-class Condition(Struct, frozen=True):
-    """A checked and compiled expression."""
+class Condition(Struct, frozen=True, dict=True):
+    """A checked expression; what it compiles to is compiled when it is first asked for."""
 
-    test: Test
-    """True, False, or None for *unknown*."""
+    body: Body
     reads: tuple[Field, ...]
     """The fields it mentions, in order."""
     needs: tuple[Field, ...]
     """Those whose being unknown can make the answer unknown."""
-    limits: Mapping[str, Callable[..., Any]]
-    """Field → a function (of the same arguments) that returns what it is ordered against."""
+    limit_bodies: Mapping[str, Body]
+
+    @cached_property
+    def test(self) -> Test:
+        """The answer: True, False, or None for *unknown*."""
+        return self.body.compile()
+
+    @cached_property
+    def limits(self) -> Mapping[str, Callable[..., Any]]:
+        """Field → a function (of the same arguments) that returns what it is ordered against."""
+        return {name: body.compile() for name, body in self.limit_bodies.items()}
 
     def evaluate(self, credential: Credential, derived: Derived, now: datetime) -> bool | None:
         """Return the answer for one credential at one instant."""
-        return self.test(credential, *derived, now)
+        return self.test(credential, derived, now)
 
     def limit(self, field: str, credential: Credential, derived: Derived, now: datetime) -> Any:
         """Return what *field* is ordered against; None where it is not, or that is unknown."""
         found = self.limits.get(field)
-        return None if found is None else found(credential, *derived, now)
+        return None if found is None else found(credential, derived, now)
 
     @property
     def reads_grants(self) -> bool:
@@ -56,6 +68,11 @@ class Condition(Struct, frozen=True):
             elif field.type.can_be_unknown and value == UNKNOWN_MEMBER:
                 found.setdefault(field.name)
         return tuple(found) or tuple(field.name for field in self.needs)
+
+
+def compile_together(conditions: Iterable[Condition]) -> Answers:
+    """Return what gives the answers of all *conditions* at once, in their order."""
+    return together([condition.body for condition in conditions], "policies")
 
 
 def field_value(field: Field, credential: Credential, derived: Derived) -> Any:

@@ -1,7 +1,6 @@
 """Facts that follow from several fields: ages, idleness, remaining life."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -12,6 +11,12 @@ ENDLESS = timedelta.max
 """The remaining life and the lifetime of what never expires: longer than every limit."""
 
 _ZERO = timedelta(0)
+_USED, _NEVER, _NOT_IN_WINDOW = (
+    LastUsedState.USED,
+    LastUsedState.NEVER,
+    LastUsedState.NOT_IN_WINDOW,
+)
+_ENDLESS_STATES = frozenset({ExpiresState.NEVER, ExpiresState.UNSUPPORTED})
 
 
 class Neighbours(Struct, frozen=True, kw_only=True):
@@ -47,7 +52,7 @@ ALONE = Neighbours()
 """What is known where nobody has looked at the neighbours: nothing."""
 
 
-class Derived(NamedTuple):
+class Derived(Struct, frozen=True):
     """The derived fields of one credential at one instant; None is unknown."""
 
     age: timedelta | None
@@ -69,47 +74,41 @@ def derive(credential: Credential, now: datetime, neighbours: Neighbours = ALONE
     Instants that lie in the future (clocks differ) count as *now*, so no age is negative.
     """
     born = credential.rotated_at or credential.created_at
-    age = lifetime = expires_in = None
-    if born is not None:
-        age = credential.observed_at - born
-        age = max(age, _ZERO)
+    age = None if born is None else _length(born, credential.observed_at)
     expires_at = credential.expires_at
+    expires_in = lifetime = None
     if expires_at is not None:
         expires_in = expires_at - now
         if born is not None:
-            lifetime = max(expires_at - born, _ZERO)
-    else:
-        state = credential.expires_state
-        if state in (ExpiresState.NEVER, ExpiresState.UNSUPPORTED):
-            expires_in = lifetime = ENDLESS
-    idle_for, idle_at_least = _idleness(credential)
+            lifetime = _length(born, expires_at)
+    elif credential.expires_state in _ENDLESS_STATES:
+        expires_in = lifetime = ENDLESS
+    since = _idle_since(credential)
+    idle_at_least = None if since is None else _length(since, credential.data_as_of)
+    is_bound = credential.last_used_state == _NOT_IN_WINDOW
+    idle_for = None if is_bound else idle_at_least
     return Derived(age, idle_for, idle_at_least, expires_in, lifetime, neighbours)
 
 
-def _idleness(credential: Credential) -> tuple[timedelta | None, timedelta | None]:
-    """Return the idleness and its lower bound."""
+def _length(since: datetime, until: datetime) -> timedelta:
+    return until - since if until > since else _ZERO
+
+
+def _idle_since(credential: Credential) -> datetime | None:
+    """Return since when it has been idle at least."""
     state = credential.last_used_state
-    since: datetime | None
-    if state == LastUsedState.USED:
+    if state == _USED:
         since = credential.last_used_at
         if since is not None and credential.last_used_precision is not None:
             # The provider may not have recorded, or may have rounded away, this much.
-            since = _later(since, credential.last_used_precision)
-    elif state == LastUsedState.NEVER:
-        since = credential.created_at
-    elif state == LastUsedState.NOT_IN_WINDOW:
-        since = credential.last_used_window_start
-        born = credential.created_at
-        if since is not None and born is not None and born > since:
-            since = born
-        return None, None if since is None else max(credential.data_as_of - since, _ZERO)
-    else:
-        return None, None
-    if since is None:
-        return None, None
-    idle = credential.data_as_of - since
-    idle = max(idle, _ZERO)
-    return idle, idle
+            return _later(since, credential.last_used_precision)
+        return since
+    if state == _NEVER:
+        return credential.created_at
+    if state == _NOT_IN_WINDOW:
+        since, born = credential.last_used_window_start, credential.created_at
+        return born if since is not None and born is not None and born > since else since
+    return None
 
 
 def _later(instant: datetime, by: timedelta) -> datetime:

@@ -5,7 +5,8 @@ wrote appears as a constant.
 """
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -43,16 +44,12 @@ def name(identifier: str) -> ast.Name:
 
 def attribute(path: str) -> Code:
     """Return code that reads *path* (dotted) of the credential."""
-    return local(f"{ARGUMENTS[0]}.{path}")
+    return _path(f"{ARGUMENTS[0]}.{path}")
 
 
-def local(path: str) -> Code:
-    """Return code that reads *path* (dotted), which starts with one of `ARGUMENTS`."""
-    first, *others = path.split(".")
-    code: Code = name(first)
-    for part in others:
-        code = ast.Attribute(code, part, ast.Load())
-    return code
+def derived(path: str) -> Code:
+    """Return code that reads *path* (dotted) of the derived facts."""
+    return _path(f"{ARGUMENTS[1]}.{path}")
 
 
 def compare(operator: str, left: Code, right: Code) -> Code:
@@ -110,11 +107,38 @@ def function_of(variable: str, body: Code) -> Code:
     return _lambda((variable,), body)
 
 
+class Body(Struct, frozen=True):
+    """The code of a function of `ARGUMENTS`, what its names are bound to, and what it is called."""
+
+    code: Code
+    bindings: Mapping[str, Any]
+    label: str
+
+    def compile(self) -> FunctionType:
+        """Return the function."""
+        return _function(self.code, self.bindings, self.label)
+
+
+def together(bodies: Sequence[Body], label: str) -> FunctionType:
+    """Return one function that returns what each of the *bodies* does, as a tuple."""
+    bindings: dict[str, Any] = {}
+    for body in bodies:
+        bindings |= body.bindings
+    return _function(tuple_of([body.code for body in bodies]), bindings, label)
+
+
+_bound = count()
+
+
 class Emitter:
-    """Hands out temporary names and binds constants for one function."""
+    """Hands out temporary names and binds constants for one function.
+
+    A name that is bound is bound once in the process, so that bodies can be put `together`. A
+    temporary is written before it is read, so it can be anybody's.
+    """
 
     def __init__(self) -> None:
-        self._bindings: dict[str, Any] = {"__builtins__": {}}
+        self._bindings: dict[str, Any] = {}
         self._temporaries = 0
 
     def variable(self) -> str:
@@ -135,7 +159,7 @@ class Emitter:
 
     def bind(self, value: Any) -> Code:
         """Return code that reads *value*, a constant or a function of ours."""
-        identifier = f"k{len(self._bindings)}"
+        identifier = f"k{next(_bound)}"
         self._bindings[identifier] = value
         return name(identifier)
 
@@ -173,12 +197,24 @@ class Emitter:
         neutral = choose(_any(unknown), NONE, FALSE if absorbing else TRUE)
         return choose(_any(decisive), TRUE if absorbing else FALSE, neutral)
 
-    def function(self, body: Code, label: str) -> FunctionType:
-        """Compile a function of `ARGUMENTS` that returns *body*."""
-        tree = ast.fix_missing_locations(ast.Expression(_lambda(ARGUMENTS, body)))
-        module = compile(tree, f"<{label}>", "eval", dont_inherit=True)
-        code = next(one for one in module.co_consts if isinstance(one, CodeType))
-        return FunctionType(code, self._bindings)
+    def body(self, code: Code, label: str) -> Body:
+        """Return the body of a function of `ARGUMENTS` that returns *code*."""
+        return Body(code, self._bindings, label)
+
+
+def _function(code: Code, bindings: Mapping[str, Any], label: str) -> FunctionType:
+    tree = ast.fix_missing_locations(ast.Expression(_lambda(ARGUMENTS, code)))
+    module = compile(tree, f"<{label}>", "eval", dont_inherit=True)
+    compiled = next(one for one in module.co_consts if isinstance(one, CodeType))
+    return FunctionType(compiled, {"__builtins__": {}, **bindings})
+
+
+def _path(path: str) -> Code:
+    first, *others = path.split(".")
+    code: Code = name(first)
+    for part in others:
+        code = ast.Attribute(code, part, ast.Load())
+    return code
 
 
 def _any(tests: list[Code]) -> Code:

@@ -31,7 +31,7 @@ class Absence(Enum):
 
 
 class Field(Struct, frozen=True):
-    """One field: *name* without ``credential.``, *local* the argument that holds a derived one."""
+    """One field: *name* without ``credential.``, *local* the path of a derived one."""
 
     name: str
     type: Type
@@ -129,16 +129,7 @@ FIELDS: Mapping[str, Field] = {
 OBJECTS = ("organization", "principal")
 """Fields that only group others."""
 
-ARGUMENTS = (
-    "credential",
-    "age",
-    "idle_for",
-    "idle_at_least",
-    "expires_in",
-    "lifetime",
-    "neighbours",
-    "now",
-)
+ARGUMENTS = ("credential", "derived", "now")
 """The arguments of a compiled condition, in this order."""
 
 REFUSED: Mapping[str, str] = {
