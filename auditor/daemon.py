@@ -30,6 +30,8 @@ GRACE = timedelta(seconds=30)
 """How long running work may take after SIGTERM; below the 90 seconds of systemd."""
 _UNWIND = 5
 """Seconds for cancelled work to roll back what it began."""
+OVERTIME = timedelta(minutes=15)
+"""How long an audit whose reading was stopped by ``max_runtime`` may still judge and report."""
 _TIDY_EVERY = timedelta(days=1)
 
 RunSchedule = Callable[[ScheduleOptions, Occurrence, bool], Awaitable[None]]
@@ -93,6 +95,7 @@ class Daemon:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tick_every: timedelta = TICK,
         grace: timedelta = GRACE,
+        overtime: timedelta = OVERTIME,
     ) -> None:
         self._work = work
         self._planning = Planning(ledger)
@@ -101,6 +104,7 @@ class Daemon:
         self._clock = clock
         self._tick_every = tick_every
         self._grace = grace
+        self._overtime = overtime
         self._one_at_a_time = asyncio.Lock()
         self._running: dict[str, asyncio.Task[bool]] = {}
         self._delivering: asyncio.Task[None] | None = None
@@ -247,16 +251,17 @@ class Daemon:
         schedule = start.schedule
         facts = {"schedule": schedule.name, "occurrence": start.occurrence.key}
         limit = schedule.max_runtime
+        last = None if limit is None else limit + self._overtime
         failure: str | None = None
         async with self._one_at_a_time:
             if self._stop.is_set():  # it waited for another one; the next daemon takes it up
                 return False
             log.info("occurrence.started", is_catch_up=start.is_catch_up, **facts)
             try:
-                async with asyncio.timeout(limit.total_seconds() if limit else None):
+                async with asyncio.timeout(last.total_seconds() if last else None):
                     await work.run_schedule(schedule, start.occurrence, start.is_catch_up)
             except TimeoutError:
-                failure = f"stopped after max_runtime ({format_duration(limit or timedelta())})"
+                failure = f"stopped after {format_duration(last or timedelta())} (max_runtime)"
             except StoreError as error:  # it goes on when the database is back
                 log.error("occurrence.interrupted", error=str(error), **facts)  # noqa: TRY400
                 self._planning.put_off(start, self._clock())

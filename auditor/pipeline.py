@@ -16,7 +16,7 @@ from auditor.errors import StoreError
 from auditor.findings.exception_review import announced, lapsed
 from auditor.findings.priority import first_to_deal_with
 from auditor.findings.view import ReportView, RunInfo
-from auditor.line.collect import Collecting, collect
+from auditor.line.collect import MAX_RUNTIME, Collecting, ReadingTime, collect
 from auditor.line.coverage import counts_as_incomplete, told_coverage, worsened
 from auditor.line.heartbeat import heartbeats
 from auditor.line.hold import begin, while_held
@@ -65,6 +65,11 @@ class Result:
     """A sentence for each report or delivery that failed."""
     is_incomplete: bool
     """Whether a source, report or delivery failed or was partial, known gaps aside."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether ``max_runtime`` ended the reading; what was read by then was judged."""
+        return any(part.reason == MAX_RUNTIME for part in self.view.coverage)
 
 
 @dataclass
@@ -134,6 +139,7 @@ async def _walk(run: _Run) -> Result:
         run.hold,
         setting.classify,
         run.clock,
+        ReadingTime.begun_now(setting.order.max_runtime),
         accept_drop=setting.order.accept_drop,
         progress=run.progress,
     )

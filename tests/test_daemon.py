@@ -212,7 +212,7 @@ async def test_two_daemons_on_one_ledger_run_an_occurrence_once():
 
 async def test_a_run_over_its_limit_is_stopped_and_the_next_one_runs():
     world = World(hold=asyncio.Event())
-    daemon = world.daemon(schedule(every="1h", max_runtime="1s"))
+    daemon = world.daemon(schedule(every="1h", max_runtime="1s"), overtime=timedelta(0))
     await world.live(daemon, START + timedelta(minutes=1))
     await asyncio.sleep(1.1)
     assert world.hold is not None

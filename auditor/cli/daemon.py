@@ -15,12 +15,13 @@ from auditor.cli import exits
 from auditor.cli.options import config_option
 from auditor.config import Config, load_config
 from auditor.daemon import Daemon, Once, Work
-from auditor.errors import ConfigError
+from auditor.errors import ConfigError, Unavailable
 from auditor.line.setting import Order, open_channels, prepare
 from auditor.line.ship import ship
 from auditor.schedule import Occurrence, ScheduleOptions
 from auditor.status import gather
 from auditor.store import Store
+from auditor.times import format_duration
 from auditor.wording import rfc3339
 
 if TYPE_CHECKING:
@@ -177,7 +178,12 @@ def work_of(config: Config, store: Store, clock: Callable[[], datetime] = pipeli
         occurrence: Occurrence,
         _is_catch_up: bool,  # noqa: FBT001
     ) -> None:
-        await pipeline.audit(config, order_of(schedule, occurrence.key), clock=clock)
+        result = await pipeline.audit(config, order_of(schedule, occurrence.key), clock=clock)
+        if schedule.max_runtime is not None and result.is_cut_short:
+            raise Unavailable(
+                f"stopped reading after max_runtime ({format_duration(schedule.max_runtime)}); "
+                f"run {result.view.run.id} reports what was read by then"
+            )
 
     async def tidy() -> None:
         keep = config.layout.retention.keep
@@ -200,4 +206,5 @@ def order_of(schedule: ScheduleOptions, occurrence: str | None = None) -> Order:
         deliveries=schedule.deliveries,
         schedule=schedule.name,
         occurrence=occurrence,
+        max_runtime=schedule.max_runtime,
     )

@@ -4,10 +4,11 @@ This is the boundary of a source: whatever goes wrong inside one ends here, as c
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,8 +22,37 @@ from auditor.line.hold import LEASE
 from auditor.log import redact
 from auditor.model import Coverage, Credential
 from auditor.store import Hold, Spool, Store
+from auditor.times import format_duration
 
 log = structlog.get_logger()
+
+MAX_RUNTIME = "max_runtime"
+"""The reason of what was not read because the run's time was over."""
+
+
+@dataclass(frozen=True)
+class ReadingTime:
+    """How long a run may read; what it has not read by then is not covered."""
+
+    limit: timedelta | None
+    until: float
+    """On the clock of the loop."""
+
+    @classmethod
+    def begun_now(cls, limit: timedelta | None) -> "ReadingTime":
+        """Return the time that begins now; None sets no limit."""
+        now = asyncio.get_running_loop().time()
+        return cls(limit, math.inf if limit is None else now + limit.total_seconds())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is read."""
+        return asyncio.get_running_loop().time() >= self.until
+
+    def at_most(self, deadline: timedelta) -> asyncio.Timeout:
+        """Return what ends a reading after *deadline*, or earlier, when the time is over."""
+        now = asyncio.get_running_loop().time()
+        return asyncio.timeout_at(min(now + deadline.total_seconds(), self.until))
 
 
 @dataclass
@@ -35,6 +65,7 @@ class Collecting:
     """Adds what the auditor knows to what the provider said: privilege and owner."""
     clock: Callable[[], datetime]
     """Tells the time; the run itself has one instant."""
+    time: ReadingTime
     accept_drop: bool = False
     progress: Callable[[str, str, int], None] = field(default=lambda _source, _what, _n: None)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -81,7 +112,7 @@ async def _collect_source(step: Collecting, source: SourceConfig, now: datetime)
             await _fail(step, source, error)
             return
         try:
-            units = await _units(collector)
+            units = await _units(step, collector)
         except SourceError as error:
             await _fail(step, source, error)
         else:
@@ -102,14 +133,16 @@ def _context(step: Collecting, source: SourceConfig, now: datetime) -> Context:
     )
 
 
-async def _units(collector: Collector) -> list[Unit]:
+async def _units(step: Collecting, collector: Collector) -> list[Unit]:
+    if step.time.is_over:
+        raise _too_slow(step, collector)
     try:
-        async with asyncio.timeout(collector.options.deadline.total_seconds()):
+        async with step.time.at_most(collector.options.deadline):
             return await collector.units()
     except SourceError:
         raise
     except TimeoutError as error:
-        raise _too_slow(collector) from error
+        raise _too_slow(step, collector) from error
     except Exception as error:
         raise _unforeseen(error) from error
 
@@ -189,9 +222,11 @@ async def _fill(
     spool: Spool, step: Collecting, source: SourceConfig, collector: Collector, unit: Unit
 ) -> SourceError | None:
     """Move what *unit* yields into *spool*; returns what ended it early, if anything did."""
+    if step.time.is_over:
+        return _too_slow(step, collector)
     try:
         async with (
-            asyncio.timeout(collector.options.deadline.total_seconds()),
+            step.time.at_most(collector.options.deadline),
             aclosing(collector.collect(unit)) as items,  # type: ignore[type-var]
         ):
             async for item in items:
@@ -203,7 +238,7 @@ async def _fill(
     except SourceError as error:
         return error
     except TimeoutError:
-        return _too_slow(collector)
+        return _too_slow(step, collector)
     except Exception as error:  # noqa: BLE001 - one organization's surprise must not end the run
         return _unforeseen(error)
     return None
@@ -228,8 +263,15 @@ async def _fail(step: Collecting, source: SourceConfig, error: ConfigError | Sou
         _log_coverage(part)
 
 
-def _too_slow(collector: Collector) -> Unavailable:
+def _too_slow(step: Collecting, collector: Collector) -> Unavailable:
     options = collector.options
+    if step.time.limit is not None and step.time.is_over:
+        failure = Unavailable(
+            f"{options.name} was not read to its end within `max_runtime` of the schedule "
+            f"({format_duration(step.time.limit)}); raise it, or give the source another schedule"
+        )
+        failure.kind = MAX_RUNTIME
+        return failure
     return Unavailable(
         f"{options.name} was not read within its deadline of {options.deadline}; "
         "raise `deadline` of this source or narrow it"

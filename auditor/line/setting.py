@@ -45,6 +45,8 @@ class Order:
     schedule: str | None = None
     """The schedule that asked, and which of its occurrences."""
     occurrence: str | None = None
+    max_runtime: timedelta | None = None
+    """How long sources may be read; what was read by then is judged and reported."""
 
 
 @dataclass(frozen=True)

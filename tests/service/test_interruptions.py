@@ -186,7 +186,11 @@ def test_a_single_look_says_what_came_of_it(on_sqlite: Service):
     hold = service.mark("hold-2")
     assert service.once() == 3
     assert ": failed or cut short; `auditor status` and the log say why" in service.log()
-    assert "stopped after max_runtime (1s)" in service.log()
+    assert "stopped reading after max_runtime (1s); run 1 reports" in service.log()
+    (report,) = service.reports()
+    assert report["run"]["status"] == "incomplete"
+    reasons = {one["organization"]["id"]: one.get("reason") for one in report["coverage"]}
+    assert reasons["org-2"] == "max_runtime"
     hold.unlink()
     assert service.once() == 0
     assert "Nothing was due; next is often at 20" in service.log()
