@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from auditor.model import Credential, Organization
-from auditor.store.bulk import Bulk, adding, inserting, replacing
+from auditor.store.bulk import Bulk, adding, fetch, inserting, replacing
 from auditor.store.codec import (
     IdSet,
     Packer,
@@ -63,26 +63,12 @@ _credential = columns(CredentialRow)
 _presence = columns(Presence)
 _permission = columns(PermissionSet)
 
-_known = (
-    select(
-        _credential.uid,
-        _credential.id,
-        _presence.scope_id,
-        _presence.since,
-        _presence.version,
-        _presence.digest,
-        _presence.use_code,
-        _presence.use_at,
-        _presence.use_window,
-        _presence.raw_digest,
-    )
-    .select_from(CredentialRow)
-    .outerjoin(
-        Presence,
-        (_presence.credential_id == _credential.id) & _presence.until.is_(None),
-    )
-    .where(_credential.uid.in_(bindparam("uids", expanding=True)))
-)
+_KNOWN = """
+    SELECT c.uid, c.id, p.scope_id, p.since, p.version, p.digest, p.use_code, p.use_at,
+           p.use_window, p.raw_digest
+    FROM credential c LEFT JOIN presence p ON p.credential_id = c.id AND p.until IS NULL
+    WHERE c.uid IN :uids
+"""
 _FACTS = ("version", "digest", "use_code", "use_at", "use_window", "raw_digest")
 _KEY = ("credential_id", "scope_id", "since")
 
@@ -131,7 +117,7 @@ class BatchWriter:
         """Return the number of every known uid, and its open presences by scope and number."""
         ids: dict[str, int] = {}
         current: dict[tuple[int, int], tuple[Any, ...]] = {}
-        for row in self._connection.execute(_known, {"uids": sorted(uids)}).all():
+        for row in fetch(self._connection, _KNOWN, uids=sorted(uids)):
             ids[row[0]] = number = row[1]
             if row[2] is not None:
                 current[row[2], number] = row[3:]

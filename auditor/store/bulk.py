@@ -1,9 +1,11 @@
 """Statements over many rows, without SQLAlchemy's cost per row.
 
-A Core statement is compiled once per database; its rows then go to the driver as plain tuples.
+A statement is spelled once per database; its rows are the driver's own tuples, in both directions.
 """
 
+import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -77,3 +79,51 @@ def upsert(database: str, row: type[Table]) -> Any:
     SQLAlchemy's support of a database is imported where that database is used.
     """
     return import_module(f"sqlalchemy.dialects.{database}").insert(row)
+
+
+def fetch(connection: Connection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return all rows of *statement*, which names its parameters ``:name``.
+
+    Where the statement says ``IN :name``, the parameter is a list.
+    """
+    counts = tuple([(name, len(value)) for name, value in parameters.items() if _is_many(value)])
+    spelled, names = _spell(statement, connection.dialect.name, counts)
+    values: list[Any] = []
+    for name in names:
+        value = parameters[name]
+        if counts and _is_many(value) and connection.dialect.name == "sqlite":
+            values += value
+        else:
+            values.append(value)
+    result = connection.exec_driver_sql(spelled, tuple(values))
+    cursor: Any = result.cursor
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    result.close()
+    return rows
+
+
+def _is_many(value: object) -> bool:
+    return isinstance(value, list)
+
+
+@lru_cache(maxsize=256)
+def _spell(
+    statement: str, dialect: str, counts: tuple[tuple[str, int], ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Return *statement* as the driver wants it, and the parameters in the order of their places.
+
+    SQLite has a place for every value of a list, of which there are *counts*.
+    """
+    many = dict(counts)
+
+    def place(found: re.Match[str]) -> str:
+        is_in, name = found.groups()
+        if name not in many:
+            return f"{is_in or ''}{'?' if dialect == 'sqlite' else '%s'}"
+        return f"IN ({', '.join('?' * many[name])})" if dialect == "sqlite" else "= ANY(%s)"
+
+    names = tuple(name for _is_in, name in _PARAMETER.findall(statement))
+    return _PARAMETER.sub(place, statement), names
+
+
+_PARAMETER = re.compile(r"(\bIN )?:(\w+)")

@@ -20,7 +20,6 @@ from auditor.model import (
     LastUsedState,
     Organization,
     decode_uid_part,
-    encode_uid_part,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,51 +94,71 @@ def encode(value: Any) -> bytes:
     return _encode(value)
 
 
-class Frame:
-    """What the credentials of one scope share, ready to be joined with their bodies."""
+_Times = tuple[datetime, datetime]
+"""``data_as_of`` and ``observed_at``."""
+_MOST_HEADS = 100
 
-    def __init__(self, provider: str, source: str, organization: Organization) -> None:
+
+class Frame:
+    """What the credentials of one scope share, ready to be joined with their bodies.
+
+    *times* are those of most of them.
+    """
+
+    def __init__(
+        self, provider: str, source: str, organization: Organization, times: _Times | None
+    ) -> None:
         self.organization = organization
-        self._provider = encode_uid_part(provider)
+        self._provider = provider
+        self._times = times
+        as_of, observed_at = times or (EPOCH, EPOCH)
+        # In the order of the fields, which is the order that is decoded fastest.
         shared = {
-            "provider": provider,
             "source": source,
             "organization": {"id": "", "name": ""},
-            "observed_at": EPOCH,
-            "data_as_of": EPOCH,
+            "observed_at": observed_at,
+            "data_as_of": as_of,
         }
-        self._head = _encode(shared)[:-1] + b',"uid":'
+        self._shared = msgspec.json.encode(shared)[1:-1]
+        self._heads: dict[str, bytes] = {}
+
+    def _head(self, prefix: str) -> bytes:
+        # A file source holds credentials of many providers; the uid tells whose each one is.
+        provider = decode_uid_part(prefix[:-1]) if prefix else self._provider
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        head = b',"provider":%b,%b,' % (_encode(provider), self._shared)
+        self._heads[prefix] = head
+        return head
 
     def credential(
         self,
         uid: str,
         body: bytes,
-        use: "Use",
-        times: tuple[datetime, datetime],
-        *,
+        use: tuple[int, int | None, int | None],
+        times: _Times,
         permissions: Any,
         unused: Any,
     ) -> Credential:
         """Return the credential that *body* and the facts kept beside it describe.
 
-        *times* are its ``data_as_of`` and ``observed_at``.
+        *use* is its `Use`, *times* are its ``data_as_of`` and ``observed_at``.
         """
-        as_of, observed_at = times
+        prefix = uid[: uid.find(":") + 1]
+        head = self._heads.get(prefix) or self._head(prefix)
         # One decoding pass over a spliced document is twice as fast as building a second value.
-        credential = _decode_credential(b"%b%b,%b" % (self._head, _encode(uid), body[1:]))
-        # A file source holds credentials of many providers; the uid tells whose each one is.
-        prefix, colon, _ = uid.partition(":")
-        if prefix != self._provider and colon:
-            force_setattr(credential, "provider", decode_uid_part(prefix))
+        credential = _decode_credential(b'{"uid":%b%b%b' % (_encode(uid), head, body[1:]))
         force_setattr(credential, "organization", self.organization)
-        force_setattr(credential, "observed_at", observed_at)
-        force_setattr(credential, "data_as_of", as_of)
+        if times is not self._times:
+            force_setattr(credential, "data_as_of", times[0])
+            force_setattr(credential, "observed_at", times[1])
         code, at, window = use
         force_setattr(credential, "last_used_state", _STATES[code & 3])
         if at is not None:
             force_setattr(credential, "last_used_at", EPOCH + timedelta(0, 0, at))
         if window is not None:
-            force_setattr(credential, "last_used_window_start", _window_start(use, as_of))
+            start = _window_start(code, window, times[0])
+            force_setattr(credential, "last_used_window_start", start)
         if permissions is not None:
             force_setattr(credential, "permissions", permissions)
         if unused is not None:
@@ -193,13 +212,12 @@ def use_facts(use: Use, as_of: datetime) -> dict[str, Any]:
     if use.at is not None:
         facts["last_used_at"] = instant(use.at)
     if use.window is not None:
-        facts["last_used_window_start"] = _window_start(use, as_of)
+        facts["last_used_window_start"] = _window_start(use.code, use.window, as_of)
     return facts
 
 
-def _window_start(use: Use, as_of: datetime) -> datetime:
-    window = use.window or 0
-    return as_of - timedelta(microseconds=window) if use.code & _RELATIVE else instant(window)
+def _window_start(code: int, window: int, as_of: datetime) -> datetime:
+    return as_of - timedelta(microseconds=window) if code & _RELATIVE else instant(window)
 
 
 class Packer:

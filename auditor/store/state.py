@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from auditor.model import Credential, Organization
+from auditor.store.bulk import fetch
 from auditor.store.codec import Frame, IntMap, Use, instant, unpack, unpack_use
 from auditor.store.scopes import OUT_OF_SCOPE
 from auditor.store.tables import (
@@ -122,7 +123,6 @@ class ScopeState:
         self.organization = Organization(
             id=scope.organization_id, name=newest.organization_name or scope.organization_name
         )
-        self.frame = Frame(self.provider, self.source, self.organization)
         self._times: dict[int, Times] = {}
         self._ages: IntMap | None = None
         self._base: int | None = None
@@ -133,6 +133,7 @@ class ScopeState:
             self._ages = IntMap(unpack(newest.seen))
         elif newest.as_of is None:
             self.usual_times = (instant(newest.data_as_of), instant(newest.observed_at))
+        self.frame = Frame(self.provider, self.source, self.organization, self.usual_times)
 
     def before(self, seq: int) -> "ScopeState":
         """Return this scope as it was just before the reading *seq*."""
@@ -177,10 +178,10 @@ class ScopeState:
             )
         return self._base or self.newest.seq
 
-    def use(self, fact: Fact) -> Use:
-        """Return the last use of one member."""
+    def use(self, fact: Fact) -> tuple[int, int | None, int | None]:
+        """Return the last use of one member, a `Use`."""
         if self.is_newest or fact.until is not None:
-            return Use(fact.use_code, fact.use_at, fact.use_window)
+            return fact[5:8]
         if self._uses is None:
             self._uses = self._rebuild_uses()
         return self._uses[fact.credential_id]
@@ -244,24 +245,20 @@ class State:
     def facts(self, after: str, upto: str) -> list[Fact]:
         """Return what the scopes of this state say of the uids in a range, in order."""
         present = _OPEN if self._is_newest else _OPEN_THEN
-        return self._select(_RANGE + present, {"after": after, "upto": upto})
+        return self._select(_RANGE + present, after=after, upto=upto)
 
     def facts_of(self, numbers: Iterable[int]) -> list[Fact]:
         """Return what was ever said up to this state of some credentials, gone ones included."""
-        return self._select(_CHOSEN + _BEGUN_THEN, {"numbers": sorted(numbers)}, all_scopes=True)
+        return self._select(_CHOSEN + _BEGUN_THEN, all_scopes=True, numbers=sorted(numbers))
 
-    def _select(
-        self, where: str, parameters: dict[str, Any], *, all_scopes: bool = False
-    ) -> list[Fact]:
+    def _select(self, where: str, *, all_scopes: bool = False, **parameters: Any) -> list[Fact]:
         version = _NEWEST_VERSION if self._is_newest and not all_scopes else _VERSION_THEN
-        statement = text(_FACTS + version + where + _IN_ORDER)
-        if "numbers" in parameters:
-            statement = statement.bindparams(bindparam("numbers", expanding=True))
-        if ":watermark" in statement.text:
-            parameters = parameters | {"watermark": self._mark()}
-        rows = self._connection.execute(statement, parameters)
+        statement = _FACTS + version + where + _IN_ORDER
+        if ":watermark" in statement:
+            parameters["watermark"] = self._mark()
+        rows = fetch(self._connection, statement, **parameters)
         allowed = self.scopes if all_scopes else self.live
-        facts = [Fact._make(row) for row in rows.all() if row[2] in allowed]
+        facts = [Fact._make(row) for row in rows if row[2] in allowed]
         if self._is_newest:
             return facts
         mark = self._mark()
@@ -308,8 +305,8 @@ class State:
                     fact.body,
                     scope.use(fact),
                     self._times(fact),
-                    permissions=permissions[fact.permissions_id],
-                    unused=permissions[fact.unused_id],
+                    permissions[fact.permissions_id],
+                    permissions[fact.unused_id],
                 )
             )
         return decoded
@@ -343,8 +340,7 @@ class State:
         numbers = self._connection.scalars(text(_OPEN_OF_SCOPE), {"scope": scope_id}).all()
         present = _OPEN if self._is_newest else _OPEN_THEN
         for start in range(0, len(numbers), CHUNK):
-            chunk = {"numbers": numbers[start : start + CHUNK]}
-            facts = self._select(_CHOSEN + present, chunk)
+            facts = self._select(_CHOSEN + present, numbers=[*numbers[start : start + CHUNK]])
             yield from self.decode([fact for fact in facts if fact.scope_id == scope_id])
 
     def chosen(
@@ -354,6 +350,8 @@ class State:
         facts = self.facts(after, upto)
         if is_wanted is not None:
             facts = [fact for fact in facts if is_wanted(fact)]
+        if len({fact.credential_id for fact in facts}) == len(facts):
+            return facts  # nearly always: one observer each
         groups: dict[str, Fact | list[Fact]] = {}
         for fact in facts:
             known = groups.setdefault(fact.uid, fact)

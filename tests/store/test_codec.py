@@ -1,9 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.model import Organization, PrincipalType
 from auditor.store.codec import (
+    Frame,
     IdSet,
     IntMap,
     Packer,
@@ -99,3 +102,38 @@ def test_a_day_of_unchanged_lookback_packs_into_nothing() -> None:
 
 def micros_of(days: int) -> int:
     return timedelta(days=days) // timedelta(microseconds=1)
+
+
+PLACE = Organization(id="org-1", name="Example")
+TIMES = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, 0, 0, 0, 5, tzinfo=UTC))
+BODY = b'{"principal":{"id":"p","name":"P","type":"user"},"name":"key","type":"API Key"}'
+
+
+@pytest.mark.parametrize(
+    ("uid", "provider"),
+    [("acme:o:k:1", "acme"), ("a%3Ab%25:o:k:1", "a:b%"), ("unparted", "file"), (":o", "")],
+)
+def test_the_uid_tells_whose_a_credential_is_and_the_scope_whose_it_is_otherwise(
+    uid: str, provider: str
+) -> None:
+    frame = Frame("file", "exports", PLACE, TIMES)
+    for _again in range(2):
+        credential = frame.credential(uid, BODY, Use(1, None, None), TIMES, None, None)
+        assert (credential.uid, credential.provider, credential.source) == (
+            uid,
+            provider,
+            "exports",
+        )
+        assert credential.organization is PLACE
+        assert credential.principal.type is PrincipalType.USER
+        assert (credential.data_as_of, credential.observed_at) == TIMES
+
+
+def test_a_scope_of_very_many_providers_keeps_them_apart() -> None:
+    frame = Frame("file", "exports", PLACE, None)
+    later = (TIMES[1], TIMES[1])
+    for number in range(300):
+        credential = frame.credential(f"p{number}:1", BODY, Use(3, None, None), later, {}, None)
+        assert credential.provider == f"p{number}"
+        assert (credential.data_as_of, credential.observed_at) == later
+        assert credential.permissions == {}
