@@ -1,14 +1,16 @@
 """The findings while one run is judged: read a range at a time, written some hundreds at once."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import force_setattr, replace
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from msgspec.structs import fields, force_setattr, replace
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from auditor.model import Change, FindingState
-from auditor.store.bulk import Bulk, inserting
+from auditor.store.bulk import Bulk, fetch, inserting
 from auditor.store.codec import IdSet, instant, micros, pack_ids
 from auditor.store.tables import CredentialRow, FindingEvent, FindingRow, columns
 
@@ -18,16 +20,17 @@ _finding = columns(FindingRow)
 _BATCH = 500
 _encode = msgspec.json.encode
 _decode_state = msgspec.json.Decoder(FindingState).decode
+_policy_id = attrgetter("policy_id")
 
-_of_range = text("""
+_OF_RANGE = """
     SELECT f.credential_id, f.status, f.number, f.run_id, f.body, f.last_seen_at
     FROM credential c JOIN finding f ON f.credential_id = c.id
     WHERE c.uid > :after AND c.uid <= :upto
-    ORDER BY c.uid, f.policy_id
-""")
-_named = text("""
+    ORDER BY c.uid
+"""
+_NAMED = """
     SELECT f.number, f.run_id, f.body, f.last_seen_at FROM finding f WHERE f.id IN :names
-""").bindparams(bindparam("names", expanding=True))
+"""
 _FACTS = (
     "status",
     "severity",
@@ -56,11 +59,26 @@ _add_event = inserting(FindingEvent, "finding", "run_id", "body")
 Rows = list[tuple[Any, ...]]
 
 
+_UNSET = [field.name for field in fields(FindingState) if not field.required]
+_PLAIN_END = b"".join(b',"%b":null' % name.encode() for name in _UNSET) + b"}"
+"""How the encoding of a finding ends that just stands, as nearly all do."""
+
+
+def encode_finding(state: FindingState) -> bytes:
+    """Return the body of a finding; what is nowhere set goes without saying."""
+    body = _encode(state)
+    return body[: -len(_PLAIN_END)] + b"}" if body.endswith(_PLAIN_END) else body
+
+
 def decode_finding(body: bytes, last_seen_at: int) -> FindingState:
     """Return a finding's state; sightings without any other change are kept beside the body."""
     state = _decode_state(body)
-    force_setattr(state, "last_seen_at", instant(last_seen_at))
+    force_setattr(state, "last_seen_at", _instant(last_seen_at))
     return state
+
+
+# Findings that were seen in the same run have the time in common.
+_instant = lru_cache(maxsize=1024)(instant)
 
 
 class _Known(NamedTuple):
@@ -106,17 +124,20 @@ class Findings:
         findings by status and credential number.
         """
         self.flush()
-        rows: Iterable[Any] = self._connection.execute(_of_range, {"after": after, "upto": upto})
+        rows = fetch(self._connection, _OF_RANGE, after=after, upto=upto)
         if is_wanted is not None:
             rows = [row for row in rows if is_wanted(row[1], row[0])]
         found: dict[int, list[FindingState]] = {}
         self._known.clear()
         self._written.clear()
         self._owners = owners or {}
-        for owner, _status, number, run_id, *body in rows:
-            state = decode_finding(*body)
+        for owner, _status, number, run_id, body, last_seen_at in rows:
+            state = decode_finding(body, last_seen_at)
             self._known[state.id] = _Known(number, run_id, state)
             found.setdefault(owner, []).append(state)
+        for states in found.values():
+            if len(states) > 1:
+                states.sort(key=_policy_id)
         return found
 
     def record(self, states: Iterable[FindingState]) -> None:
@@ -165,8 +186,8 @@ class Findings:
                 others.append(name)
         self._written.update(pending)
         if others:
-            for number, run_id, *body in self._connection.execute(_named, {"names": others}):
-                state = decode_finding(*body)
+            for number, run_id, body, last_seen_at in fetch(self._connection, _NAMED, names=others):
+                state = decode_finding(body, last_seen_at)
                 found[state.id] = _Known(number, run_id, state)
         return found
 
@@ -183,7 +204,7 @@ class Findings:
         rows: Rows = []
         events: Rows = []
         for number, state in changed:
-            body = _encode(state)
+            body = encode_finding(state)
             rows.append((*self._facts(state, body), number))
             events.append((number, self._run_id, body))
         _change(self._connection, rows)
@@ -191,7 +212,7 @@ class Findings:
 
     def _insert(self, new: list[FindingState]) -> None:
         owners = self._find_owners({state.credential_uid for state in new})
-        bodies = [_encode(state) for state in new]
+        bodies = [encode_finding(state) for state in new]
         rows: Rows = [
             (*self._facts(state, body), state.id, state.policy_id, owners[state.credential_uid])
             for state, body in zip(new, bodies, strict=True)

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+import pytest
 from msgspec.structs import replace
 
 from auditor.model import (
@@ -11,6 +13,8 @@ from auditor.model import (
     Severity,
 )
 from auditor.store import Store
+from auditor.store.codec import micros
+from auditor.store.findings import decode_finding, encode_finding
 from tests.store.conftest import Line
 
 Build = Callable[..., Credential]
@@ -91,3 +95,29 @@ def test_findings_of_many_credentials_stay_with_their_owners(
     assert len(store.findings(status="resolved")) == 1202
     found = store.findings(policy_id="stale", uid=many[-1].uid)
     assert [record.state.credential_uid for record in found] == [many[-1].uid]
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_what_a_finding_does_not_say_is_not_set(
+    credential: Build, at: At, *, is_stale: bool
+) -> None:
+    state = replace(opened(credential(), at(0)), stale_since=at(1) if is_stale else None)
+    seen_at = micros(at(0))
+    assert decode_finding(encode_finding(state), seen_at) == state
+    assert is_stale or b"null" not in encode_finding(state)
+    assert decode_finding(msgspec.json.encode(state), seen_at) == state, "as it was written once"
+
+
+def test_the_findings_of_a_credential_come_by_policy(
+    line: Line, store: Store, credential: Build, at: At
+) -> None:
+    some = [credential("a"), credential("b")]
+    names = ["stale", "dormant", "expired"]
+    judge(
+        store,
+        line.run(at(0), some),
+        *(opened(one, at(0), name) for name in names for one in some),
+    )
+    with store.judging(line.run(at(1), some), selected=SOURCES, configured=SOURCES) as book:
+        for _credential, prior in book.judgeable():
+            assert [state.policy_id for state in prior] == sorted(names)
