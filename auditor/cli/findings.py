@@ -13,7 +13,7 @@ from auditor.config import load_config
 from auditor.errors import ConfigError
 from auditor.line.recall import recall
 from auditor.model import Finding, FindingStatus, Severity
-from auditor.reports.json import finding_entry
+from auditor.reports.json import FindingEntries
 from auditor.store import Store
 
 
@@ -76,7 +76,7 @@ def list_(
     with Store.open(config.database_url, create=False) as store, recall(store, config, run) as view:
         chosen = _first((f for f in view.findings() if all(test(f) for test in tests)), limit)
         if as_json:
-            show_json_lines(finding_entry(finding, view.certainties) for finding in chosen)
+            show_json_lines(map(FindingEntries(view.certainties).of, chosen))
         else:
             show_table(
                 map(_row, chosen), ("RISK", "SEVERITY", "STATUS", "POLICY", "CREDENTIAL", "ID")
@@ -100,7 +100,7 @@ def show(finding_id: str, config_path: Path, *, as_json: bool) -> None:
         run = "latest" if record.state.status is not FindingStatus.RESOLVED else str(record.run_id)
         with recall(store, config, run) as view:
             finding = next(f for f in view.findings() if f.state.id == record.state.id)
-            entry = finding_entry(finding, view.certainties)
+            entry = FindingEntries(view.certainties).of(finding)
     history = [
         {"run": event.run_id, "at": event.at, "state": msgspec.to_builtins(event.state)}
         for event in events

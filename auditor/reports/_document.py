@@ -5,8 +5,10 @@ scripts that read reports. Within a major schema version fields are added, never
 or given another type.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -38,6 +40,8 @@ from auditor.model import (
     Status,
 )
 from auditor.reports._standing import EndingEntry, FrameworkEntry
+
+_MOST_KNOWN = 512
 
 
 class ToolEntry(Struct, frozen=True):
@@ -99,7 +103,7 @@ class SummaryEntry(Struct, frozen=True, kw_only=True):
     credentials_by_state: dict[str, int]
 
 
-class CredentialEntry(Struct, frozen=True, kw_only=True):
+class CredentialEntry(Struct, frozen=True):
     """The credential concerned, without its raw record; null as in the data model."""
 
     uid: str
@@ -220,83 +224,81 @@ def summary_entry(summary: Summary) -> SummaryEntry:
     return SummaryEntry(**{name: getattr(summary, name) for name in SummaryEntry.__struct_fields__})
 
 
-def finding_entry(finding: Finding, certainties: Certainties) -> FindingEntry:
-    """Return the report's shape of *finding*."""
-    state = finding.state
-    certainty = certainties.get(state.policy_id, {})
-    return FindingEntry(
-        id=state.id,
-        policy_id=state.policy_id,
-        title=finding.title,
-        message=finding.message,
-        severity=state.severity,
-        category=finding.category,
-        status=state.status,
-        change=state.change,
-        resolution=state.resolution,
-        resolved_at=state.resolved_at,
-        superseded_by=state.superseded_by,
-        risk=finding.risk,
-        first_seen_at=state.first_seen_at,
-        last_seen_at=state.last_seen_at,
-        stale_since=state.stale_since,
-        not_evaluable_since=state.not_evaluable_since,
-        credential=credential_entry(finding.credential),
-        evidence=finding.evidence,
-        rationale=finding.rationale,
-        remediation=finding.remediation,
-        controls=dict(finding.controls),
-        exception=state.exception,
-        control_certainty={
-            framework: {
-                control: certainty[framework][control]
-                for control in controls
-                if control in certainty.get(framework, {})
-            }
-            for framework, controls in finding.controls.items()
-        },
-    )
+class FindingEntries:
+    """Gives findings the report's shape; what they share is looked up once."""
+
+    def __init__(self, certainties: Certainties) -> None:
+        self._certainties = certainties
+        self._known: dict[tuple[str, int], _Mapped] = {}
+        """By policy and by the identity of the controls, which many of its findings share."""
+
+    def of(self, finding: Finding) -> FindingEntry:
+        """Return the report's shape of *finding*."""
+        state = finding.state
+        mapped = self._mapped(finding)
+        return FindingEntry(
+            id=state.id,
+            policy_id=state.policy_id,
+            title=finding.title,
+            message=finding.message,
+            severity=state.severity,
+            category=finding.category,
+            status=state.status,
+            change=state.change,
+            resolution=state.resolution,
+            resolved_at=state.resolved_at,
+            superseded_by=state.superseded_by,
+            risk=finding.risk,
+            first_seen_at=state.first_seen_at,
+            last_seen_at=state.last_seen_at,
+            stale_since=state.stale_since,
+            not_evaluable_since=state.not_evaluable_since,
+            credential=credential_entry(finding.credential),
+            evidence=finding.evidence,
+            rationale=finding.rationale,
+            remediation=finding.remediation,
+            controls=mapped.controls,
+            exception=state.exception,
+            control_certainty=mapped.certainty,
+        )
+
+    def _mapped(self, finding: Finding) -> "_Mapped":
+        policy_id, controls = finding.state.policy_id, finding.controls
+        known = self._known.get((policy_id, id(controls)))
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            certainty = _certainty(controls, self._certainties.get(policy_id, {}))
+            known = _Mapped(controls, dict(controls), certainty)
+            self._known[policy_id, id(controls)] = known
+        return known
+
+
+class _Mapped(NamedTuple):
+    """The controls that findings map to."""
+
+    given: Mapping[str, tuple[str, ...]]
+    """Kept so that its identity stays its own."""
+    controls: dict[str, tuple[str, ...]]
+    certainty: dict[str, dict[str, str]]
+
+
+def _certainty(
+    controls: Mapping[str, tuple[str, ...]], certainty: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    return {
+        framework: {
+            control: certainty[framework][control]
+            for control in ids
+            if control in certainty.get(framework, {})
+        }
+        for framework, ids in controls.items()
+    }
+
+
+_facts = attrgetter(*CredentialEntry.__struct_fields__)
 
 
 def credential_entry(credential: Credential) -> CredentialEntry:
-    """Return the report's shape of *credential*."""
-    return CredentialEntry(
-        uid=credential.uid,
-        provider_id=credential.provider_id,
-        provider=credential.provider,
-        source=credential.source,
-        organization=credential.organization,
-        principal=credential.principal,
-        client_id=credential.client_id,
-        name=credential.name,
-        description=credential.description,
-        type=credential.type,
-        status=credential.status,
-        status_changed_at=credential.status_changed_at,
-        created_at=credential.created_at,
-        rotated_at=credential.rotated_at,
-        observed_at=credential.observed_at,
-        last_used_at=credential.last_used_at,
-        last_used_state=credential.last_used_state,
-        last_used_window_start=credential.last_used_window_start,
-        last_used_precision=credential.last_used_precision,
-        last_used_subject=credential.last_used_subject,
-        data_as_of=credential.data_as_of,
-        expires_at=credential.expires_at,
-        expires_state=credential.expires_state,
-        permissions=credential.permissions,
-        permissions_subject=credential.permissions_subject,
-        permissions_certainty=credential.permissions_certainty,
-        unused_permissions=credential.unused_permissions,
-        privilege=credential.privilege,
-        privilege_path=credential.privilege_path,
-        owner=credential.owner,
-        owner_status=credential.owner_status,
-        tags=credential.tags,
-        restrictions=credential.restrictions,
-        fingerprint=credential.fingerprint,
-        key_algorithm=credential.key_algorithm,
-        key_bits=credential.key_bits,
-        reviewed_at=credential.reviewed_at,
-        url=credential.url,
-    )
+    """Return the report's shape of *credential*; every fact of it has the name it has there."""
+    return CredentialEntry(*_facts(credential))

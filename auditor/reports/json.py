@@ -1,16 +1,16 @@
 """The JSON report: one document, versioned, one finding a line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import msgspec
 
 from auditor.findings.view import ReportView
 from auditor.reports._document import (
+    FindingEntries,
     Report,
     coverage_entry,
     credential_entry,
-    finding_entry,
     run_entry,
     summary_entry,
 )
@@ -20,9 +20,9 @@ from auditor.wording import clean
 
 __all__ = [
     "SCHEMA_VERSION",
+    "FindingEntries",
     "JsonReport",
     "credential_entry",
-    "finding_entry",
     "framework_entry",
     "schema",
 ]
@@ -30,7 +30,7 @@ __all__ = [
 SCHEMA_VERSION = "1.1"
 """Major.minor: a minor step adds fields, a major step breaks readers."""
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 _CHUNK = 1 << 18
 
 
@@ -42,21 +42,20 @@ class JsonReport(ReportFormat):
 
     def render(self, view: ReportView, out: BinaryIO) -> None:
         """Write the document; memory does not grow with the number of findings."""
-        out.write(b'{"schema_version":' + _encode(SCHEMA_VERSION))
+        out.write(b'{"schema_version":' + _line(SCHEMA_VERSION))
         out.write(b',\n"run":' + _line(run_entry(view.run)))
         coverage = [coverage_entry(entry) for entry in view.coverage]
         out.write(b',\n"coverage":' + _line(coverage))
         out.write(b',\n"summary":' + _line(summary_entry(view.summary)))
         out.write(b',\n"findings":[')
-        certainties = view.certainties
-        found = (_line(finding_entry(finding, certainties)) for finding in view.findings())
-        _write_all(out, found)
+        entries = FindingEntries(view.certainties)
+        _write_all(out, map(entries.of, view.findings()))
         out.write(b'],\n"not_evaluable":[')
-        _write_all(out, map(_line, view.not_evaluable))
+        _write_all(out, view.not_evaluable)
         ending = ending_entries(view.ending_exceptions)
         out.write(b'],\n"ending_exceptions":' + _line(ending))
         out.write(b',\n"compliance":[')
-        _write_all(out, (_line(framework_entry(row)) for row in view.compliance))
+        _write_all(out, map(framework_entry, view.compliance))
         out.write(b"]}\n")
 
 
@@ -71,10 +70,19 @@ def schema() -> dict[str, Any]:
 
 
 def _line(value: Any) -> bytes:
+    line = bytearray()
+    _append(line, value)
+    return bytes(line)
+
+
+def _append(buffer: bytearray, value: Any) -> None:
+    """Encode *value* at the end of *buffer*."""
+    end = len(buffer)
     try:
-        return _encode(value)
+        _encoder.encode_into(value, buffer, end)
     except UnicodeEncodeError:
-        return _encode(_cleaned(msgspec.to_builtins(value)))
+        cleaned = _cleaned(msgspec.to_builtins(value))
+        _encoder.encode_into(cleaned, buffer, end)
 
 
 def _cleaned(value: Any) -> Any:
@@ -90,13 +98,13 @@ def _cleaned(value: Any) -> Any:
             return value
 
 
-def _write_all(out: BinaryIO, lines: Iterator[bytes]) -> None:
-    """Write *lines* separated by commas, each on a line of its own."""
+def _write_all(out: BinaryIO, values: Iterable[Any]) -> None:
+    """Write *values* separated by commas, each on a line of its own."""
     buffer = bytearray()
     separator = b"\n"
-    for line in lines:
+    for value in values:
         buffer += separator
-        buffer += line
+        _append(buffer, value)
         separator = b",\n"
         if len(buffer) >= _CHUNK:
             out.write(buffer)

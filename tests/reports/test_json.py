@@ -159,3 +159,19 @@ def test_one_finding_stands_on_one_line(render: Render) -> None:
     lines = render("json", replace(made)).decode().splitlines()
 
     assert sum('"policy_id"' in line and '"risk"' in line for line in lines) == 15
+
+
+def test_controls_of_its_own_for_every_finding_are_told_apart(render: Render) -> None:
+    """How certain controls are is remembered for some hundreds of them, by their identity."""
+    control = {"owasp-nhi-2025": {"NHI1": "medium"}}
+    findings = [
+        finding(n, score=50, state={"id": f"{n:04}"}, controls={"owasp-nhi-2025": (f"NHI{n}",)})
+        for n in range(1_500)
+    ]
+    made = view(findings, certainties={"dormant-credential": control})
+    found = _parsed(render("json", made))["findings"]
+    assert [one["controls"] for one in found] == [
+        {"owasp-nhi-2025": [f"NHI{n}"]} for n in range(1_500)
+    ]
+    certain = [one["id"] for one in found if one["control_certainty"] == control]
+    assert certain == ["0001"]
