@@ -13,11 +13,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
-from auditor.client import BrokenPaging, fan_out
+from auditor.client import BrokenPaging, Client, fan_out
 from auditor.collectors._notebook import Notebook
 from auditor.collectors._patience import Patience
-from auditor.collectors.interface import Access, Item
+from auditor.collectors.interface import Access, Item, Unit
 from auditor.errors import AuthenticationFailed, NotFound, SourceError, Unavailable
+from auditor.model import Organization
 
 T = TypeVar("T")
 Part = Callable[[], AsyncGenerator[Item, None]]
@@ -30,6 +31,12 @@ def parts_of(whole: str, parts: Mapping[str, Part], chosen: Collection[str]) -> 
         for name, part in parts.items()
         if name in chosen
     }
+
+
+def at_one_address(client: Client) -> Unit:
+    """Return the one organization that the address of *client* stands for."""
+    host = client.origin.place
+    return Unit(host, Organization(host, host))
 
 
 async def in_parts(

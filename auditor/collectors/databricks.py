@@ -16,7 +16,7 @@ from auditor.collectors._databricks.options import DatabricksOptions, login
 from auditor.collectors._databricks.paging import scim, secrets
 from auditor.collectors._databricks.records import Holder, Reading, holder_of
 from auditor.collectors._notebook import child, identifier, text
-from auditor.collectors._parts import concluded, in_parts, tried
+from auditor.collectors._parts import at_one_address, concluded, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
 from auditor.errors import (
@@ -69,30 +69,31 @@ class Databricks(Collector):
 
     async def units(self) -> list[Unit]:
         """Return the one workspace that the address stands for."""
-        host = self._client.origin.place
-        return [Unit(host, Organization(host, host))]
+        return [at_one_address(self._client)]
 
     async def collect(self, unit: Unit) -> AsyncIterator[Item]:
         """Yield the tokens, then the secrets of each service principal, side by side."""
         organization = unit.organization or Organization(unit.key, unit.key)
-        reading = Reading(organization, source=self.options.name, now=self.context.now)
-        listing = _Listing(self._client, reading, self.options.concurrency)
+        listing = self._listing(organization)
         await listing.learn_principals()
         parts = {"Tokens": listing.tokens, "Secrets": listing.secrets}
-        found = concluded(in_parts(parts, reading), reading.conclusions)
+        found = concluded(in_parts(parts, listing.reading), listing.reading.conclusions)
         async with aclosing(found) as items:
             async for item in items:
                 yield item
 
     async def refresh(self, credential: Credential) -> Credential | None:
         """Read one token or secret again, and its holder; None where it is gone."""
-        reading = Reading(credential.organization, source=self.options.name, now=self.context.now)
-        listing = _Listing(self._client, reading, self.options.concurrency)
+        listing = self._listing(credential.organization)
         if kind_of(credential) == "personal_access_token":
             read = partial(listing.one_token, credential)
             return await found_or_gone(read, partial(self._client.get, _TOKENS))
         read = partial(listing.one_secret, credential)
         return await found_or_gone(read, partial(self._client.get, _PRINCIPALS, {"count": 1}))
+
+    def _listing(self, organization: Organization) -> "_Listing":
+        reading = Reading(organization, source=self.options.name, now=self.context.now)
+        return _Listing(self._client, reading, self.options.concurrency)
 
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
@@ -109,7 +110,7 @@ class _Listing:
 
     def __init__(self, client: Client, reading: Reading, workers: int) -> None:
         self._client = client
-        self._reading = reading
+        self.reading = reading
         self._workers = workers
         self._principals: dict[str, Holder] = {}
         self._users: dict[str, Holder] = {}
@@ -125,7 +126,7 @@ class _Listing:
                 for record in records:
                     holder = holder_of(record, PrincipalType.SERVICE_ACCOUNT)
                     if holder is None:
-                        self._reading.malformed("A service principal")
+                        self.reading.malformed("A service principal")
                     else:
                         self._principals[holder.id] = holder
         except AuthenticationFailed:
@@ -145,7 +146,7 @@ class _Listing:
             self._users[user.id] = user
         found = [self._token(record) for record in records]
         tokens = {token.uid: token for token in found if token is not None}
-        yield Page(self._reading.organization, tuple(tokens.values()))
+        yield Page(self.reading.organization, tuple(tokens.values()))
 
     async def secrets(self) -> AsyncGenerator[Item, None]:
         """Yield the secrets of each service principal."""
@@ -181,7 +182,7 @@ class _Listing:
         found: list[Credential] = []
         async for records in secrets(self._client, path, f"The secrets of {holder.id}"):
             found += self._made(records, holder)
-        return picked(found, wanted, self._reading)
+        return picked(found, wanted, self.reading)
 
     async def _learn_principal(self, number: str) -> Holder:
         answer = await self._client.get(f"{_PRINCIPALS}/{segment(number)}")
@@ -194,7 +195,7 @@ class _Listing:
     def _token(self, record: Any) -> Credential | None:
         found = identifier(record, "token_id")
         if found is None:
-            self._reading.malformed("A token")
+            self.reading.malformed("A token")
             return None
         owner = identifier(record, "owner_id") or "unknown"
         holder = self._principals.get(owner) or self._users.get(owner) or Holder(owner, owner)
@@ -202,19 +203,19 @@ class _Listing:
         if holder.name == owner and is_own:
             name = text(record, "created_by_username") or owner
             holder = Holder(owner, name, holder.type)
-        return self._reading.token(record, found, holder)
+        return self.reading.token(record, found, holder)
 
     async def _secrets_of(self, holder: Holder) -> AsyncIterator[Page]:
         path = _SECRETS.format(segment(holder.id))
         try:
             async for records in secrets(self._client, path, f"The secrets of {holder.id}"):
                 self._answered += 1
-                yield Page(self._reading.organization, tuple(self._made(records, holder)))
+                yield Page(self.reading.organization, tuple(self._made(records, holder)))
         except NotFound as error:
             self._absent = error  # it vanished after it was listed, unless all of them did
         except SourceError as error:
             self._patience.failed(error)
-            self._reading.failed(error, f"The secrets of service principal {holder.id}")
+            self.reading.failed(error, f"The secrets of service principal {holder.id}")
         else:
             self._patience.went_well()
 
@@ -223,9 +224,9 @@ class _Listing:
         for record in records:
             found = identifier(record)
             if found is None:
-                self._reading.malformed(f"A secret of service principal {holder.id}")
+                self.reading.malformed(f"A secret of service principal {holder.id}")
             else:
-                made.append(self._reading.secret(record, found, holder))
+                made.append(self.reading.secret(record, found, holder))
         return made
 
     async def _user(self, found: str) -> Holder:
@@ -236,7 +237,7 @@ class _Listing:
             return unknown  # no user, or one that is gone
         except SourceError as error:
             self._patience.failed(error)
-            self._reading.failed(error, f"User {found}")
+            self.reading.failed(error, f"User {found}")
             return unknown
         self._patience.went_well()
         holder = holder_of(record, PrincipalType.USER)

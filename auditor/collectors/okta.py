@@ -26,7 +26,7 @@ from auditor.collectors._okta.records import (
     role_types,
     scopes,
 )
-from auditor.collectors._parts import concluded, each_of, in_parts, tried
+from auditor.collectors._parts import at_one_address, concluded, each_of, in_parts, tried
 from auditor.collectors._patience import Patience
 from auditor.collectors.interface import Access, Collector, Context, Item, Page, Unit
 from auditor.errors import NotFound, SourceError, UnexpectedResponse
@@ -73,29 +73,30 @@ class Okta(Collector):
 
     async def units(self) -> list[Unit]:
         """Return the one organization that the address stands for."""
-        host = self._client.origin.place
-        return [Unit(host, Organization(host, host))]
+        return [at_one_address(self._client)]
 
     async def collect(self, unit: Unit) -> AsyncIterator[Item]:
         """Yield the tokens, then the secrets and keys of each application, side by side."""
         organization = unit.organization or Organization(unit.key, unit.key)
-        reading = Reading(organization, source=self.options.name, now=self.context.now)
-        listing = _Listing(self._client, reading, self.options.concurrency)
+        listing = self._listing(organization)
         parts = {"API tokens": listing.tokens, "Applications": listing.applications}
-        found = concluded(in_parts(parts, reading), reading.conclusions)
+        found = concluded(in_parts(parts, listing.reading), listing.reading.conclusions)
         async with aclosing(found) as items:
             async for item in items:
                 yield item
 
     async def refresh(self, credential: Credential) -> Credential | None:
         """Read one token again, or the application of a secret or key; None where it is gone."""
-        reading = Reading(credential.organization, source=self.options.name, now=self.context.now)
-        listing = _Listing(self._client, reading, self.options.concurrency)
+        listing = self._listing(credential.organization)
         if kind_of(credential) == "api_token":
             read, place = partial(listing.one_token, credential), _TOKENS
         else:
             read, place = partial(listing.one_of_application, credential), _APPS
         return await found_or_gone(read, partial(self._client.get, place, {"limit": 1}))
+
+    def _listing(self, organization: Organization) -> "_Listing":
+        reading = Reading(organization, source=self.options.name, now=self.context.now)
+        return _Listing(self._client, reading, self.options.concurrency)
 
     async def check(self) -> list[Access]:
         """Try one list call of each kind."""
@@ -111,7 +112,7 @@ class _Listing:
 
     def __init__(self, client: Client, reading: Reading, workers: int) -> None:
         self._client = client
-        self._reading = reading
+        self.reading = reading
         self._workers = workers
         self._owners: dict[str, Owner] = {}
         self._patience = Patience()
@@ -131,18 +132,18 @@ class _Listing:
         found = [self._token(record) for record in records]
         tokens = tuple(token for token in found if token is not None)
         if tokens:
-            self._reading.note(
+            self.reading.note(
                 "The last use of API tokens is worked out from when they would end: every use "
                 "moves the end a whole window away."
             )
-        yield Page(self._reading.organization, tokens)
+        yield Page(self.reading.organization, tokens)
         if broken is not None:
             raise broken
 
     async def applications(self) -> AsyncGenerator[Item, None]:
         """Yield the secrets and keys of each application."""
         found = each_of(
-            self._apps(), self._of_app, self._reading.failed, self._patience, self._workers
+            self._apps(), self._of_app, self.reading.failed, self._patience, self._workers
         )
         async with aclosing(found) as items:
             async for item in items:
@@ -160,34 +161,34 @@ class _Listing:
         app = app_of(answer.object())
         if app is None or app.id != wanted.principal.id:
             raise UnexpectedResponse(f"{answer.where} answered for another application")
-        return picked(await self._credentials(app), wanted, self._reading)
+        return picked(await self._credentials(app), wanted, self.reading)
 
     def _token(self, record: Any) -> Credential | None:
         found = identifier(record)
         if found is None:
-            self._reading.malformed("An API token")
+            self.reading.malformed("An API token")
             return None
         user = identifier(record, "userId") or "unknown"
-        return self._reading.token(record, found, self._owners.get(user, Owner(user)))
+        return self.reading.token(record, found, self._owners.get(user, Owner(user)))
 
     async def _apps(self) -> AsyncIterator[App]:
         async for records in pages(self._client, _APPS, "The applications", {"limit": PAGE}):
             for record in records:
                 app = app_of(record)
                 if app is None:
-                    self._reading.malformed("An application")
+                    self.reading.malformed("An application")
                     continue
                 if not is_oauth(record):
                     continue
                 if app.has_keys_elsewhere:
-                    self._reading.note(
+                    self.reading.note(
                         "Applications that publish their keys at an address of their own "
                         "(jwks_uri) keep none at Okta; those keys are not listed."
                     )
                 yield app
 
     async def _of_app(self, app: App) -> AsyncIterator[Item]:
-        yield Page(self._reading.organization, tuple(await self._credentials(app)))
+        yield Page(self.reading.organization, tuple(await self._credentials(app)))
 
     async def _credentials(self, app: App) -> list[Credential]:
         base = f"{_APPS}/{segment(app.id)}/credentials"
@@ -197,11 +198,11 @@ class _Listing:
             return []
         permissions, is_whole = await self._permissions(app)
         credentials = []
-        for records, make in ((secrets, self._reading.secret), (keys, self._reading.key)):
+        for records, make in ((secrets, self.reading.secret), (keys, self.reading.key)):
             for record in records:
                 found = identifier(record) or _key_id(app, record)
                 if found is None:
-                    self._reading.malformed(f"A credential of application {app.id}")
+                    self.reading.malformed(f"A credential of application {app.id}")
                 else:
                     credential = make(record, found, app, permissions)
                     credentials.append(settled(credential, is_whole=is_whole))
@@ -232,7 +233,7 @@ class _Listing:
             pass  # deleted after the token was listed; what is unknown stays so
         except SourceError as error:
             self._patience.failed(error)
-            self._reading.failed(error, f"User {user}")
+            self.reading.failed(error, f"User {user}")
         else:
             self._patience.went_well()
         profile = child(record, "profile")
@@ -253,7 +254,7 @@ class _Listing:
             return None
         except SourceError as error:
             self._patience.failed(error)
-            self._reading.failed(error, what)
+            self.reading.failed(error, what)
             return None
         self._patience.went_well()
         return records

@@ -1,8 +1,10 @@
 """What a collector's stream amounts to: the small part of the line that collectors' tests need."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from auditor.collectors.interface import Collector, Context, Gap, Note, Page, Unit
 from auditor.errors import SourceError
@@ -10,13 +12,9 @@ from auditor.model import Credential
 
 
 @dataclass
-class Read:
-    """What one unit gave."""
+class Outcome:
+    """What one unit gave besides credentials."""
 
-    credentials: dict[str, Credential] = field(default_factory=dict)
-    """By name."""
-    uids: list[str] = field(default_factory=list)
-    """As they came."""
     gaps: list[Gap] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pages: int = 0
@@ -36,8 +34,34 @@ class Read:
         return self.gaps[0].reason if self.gaps else None
 
 
+@dataclass
+class Read(Outcome):
+    """What one unit gave."""
+
+    credentials: dict[str, Credential] = field(default_factory=dict)
+    """By name."""
+    uids: list[str] = field(default_factory=list)
+    """As they came."""
+
+
 def context(now: datetime, directory: Path) -> Context:
     return Context(now=now, directory=directory, resolve=str)
+
+
+def opener(
+    kind: type[Collector], context: Context, *, unless: str = "", token: str, **usual: Any
+) -> Callable[..., Any]:
+    """Return what opens a *kind* of source with options of a test's own besides the *usual* ones.
+
+    It logs in by *token*, *unless* another way is given.
+    """
+    usual |= {"backoff": timedelta(milliseconds=2), "attempts": 2}
+
+    def build(**keys: Any) -> Collector:
+        login = {} if unless in keys else {"token": token}
+        return kind(kind.Options(**(usual | login | keys)), context)
+
+    return build
 
 
 async def read(collector: Collector, unit: Unit | None = None) -> Read:

@@ -8,31 +8,16 @@ import msgspec
 from auditor.collectors.interface import Amendment, Collector, Gap, Note, Page, Unit
 from auditor.errors import SourceError
 from auditor.model import Credential
+from tests.collectors.gathering import Outcome
 
 
 @dataclass
-class Read:
+class Read(Outcome):
     """What one unit gave."""
 
     credentials: dict[str, Credential] = field(default_factory=dict)
     """By uid."""
-    gaps: list[Gap] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    pages: int = 0
     duplicates: int = 0
-    error: SourceError | None = None
-
-    @property
-    def status(self) -> str:
-        if self.error is not None:
-            return "partial" if self.pages else "failed"
-        return "partial" if self.gaps else "complete"
-
-    @property
-    def reason(self) -> str | None:
-        if self.error is not None:
-            return self.error.kind
-        return self.gaps[0].reason if self.gaps else None
 
     def one(self, kind: str, provider_id: str | None = None) -> Credential:
         """Return the credential of a kind, by its id where there are several."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from auditor.collectors.databricks import Databricks, DatabricksOptions
+from auditor.collectors.databricks import Databricks
 from auditor.model import (
     ExpiresState,
     LastUsedState,
@@ -16,7 +16,7 @@ from auditor.model import (
     Status,
 )
 from auditor.policy.privilege import classify
-from tests.collectors.gathering import context, read
+from tests.collectors.gathering import context, opener, read
 from tests.fakes.databricks import SECRET, TOKEN, FakeDatabricks, too_many
 from tests.fakes.http import Reply
 
@@ -39,19 +39,15 @@ def fake():
 
 @pytest.fixture
 def databricks(fake, now, tmp_path):
-    def build(**keys):
-        facts = {
-            "name": "dbx-prod",
-            "provider": "databricks",
-            "base_url": fake.server.url,
-            "backoff": timedelta(milliseconds=2),
-            "attempts": 2,
-        }
-        if "client_id" not in keys:
-            facts["token"] = TOKEN
-        return Databricks(DatabricksOptions(**(facts | keys)), context(now, tmp_path))
-
-    return build
+    return opener(
+        Databricks,
+        context(now, tmp_path),
+        name="dbx-prod",
+        provider="databricks",
+        base_url=fake.server.url,
+        token=TOKEN,
+        unless="client_id",
+    )
 
 
 async def test_tokens_and_secrets_are_read(databricks, fake):

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from auditor.collectors.kubernetes import Kubernetes, KubernetesOptions
+from auditor.collectors.kubernetes import Kubernetes
 from auditor.errors import SourceError
 from auditor.model import ExpiresState, LastUsedState, Principal, PrincipalType, Status
-from tests.collectors.gathering import context, read
+from tests.collectors.gathering import context, opener, read
 from tests.fakes.http import Reply
 from tests.fakes.kubernetes import CLUSTER_UID, TOKEN, FakeKubernetes
 
@@ -27,18 +27,14 @@ def fake():
 
 @pytest.fixture
 def kubernetes(fake, now, tmp_path):
-    def build(**keys):
-        facts = {
-            "name": "prod",
-            "provider": "kubernetes",
-            "base_url": fake.server.url,
-            "token": TOKEN,
-            "backoff": timedelta(milliseconds=2),
-            "attempts": 2,
-        }
-        return Kubernetes(KubernetesOptions(**(facts | keys)), context(now, tmp_path))
-
-    return build
+    return opener(
+        Kubernetes,
+        context(now, tmp_path),
+        name="prod",
+        provider="kubernetes",
+        base_url=fake.server.url,
+        token=TOKEN,
+    )
 
 
 async def test_a_token_is_what_its_metadata_says(kubernetes, now):

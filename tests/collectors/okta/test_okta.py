@@ -1,6 +1,6 @@
 """Okta: what is listed, what it means, and what happens when something cannot be read."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
 from auditor.collectors._okta.paging import OktaDialect
-from auditor.collectors.okta import Okta, OktaOptions
+from auditor.collectors.okta import Okta
 from auditor.errors import AuthenticationFailed, ConfigError
 from auditor.model import ExpiresState, LastUsedState, Principal, PrincipalType, Privilege, Status
 from auditor.policy.privilege import classify
-from tests.collectors.gathering import context, read
+from tests.collectors.gathering import context, opener, read
 from tests.fakes.http import Reply
 from tests.fakes.okta import TOKEN, FakeOkta
 
@@ -35,19 +35,15 @@ def fake():
 
 @pytest.fixture
 def okta(fake, now, tmp_path):
-    def build(**keys):
-        facts = {
-            "name": "okta-prod",
-            "provider": "okta",
-            "base_url": fake.server.url,
-            "backoff": timedelta(milliseconds=2),
-            "attempts": 2,
-        }
-        if "client_id" not in keys:
-            facts["token"] = TOKEN
-        return Okta(OktaOptions(**(facts | keys)), context(now, tmp_path))
-
-    return build
+    return opener(
+        Okta,
+        context(now, tmp_path),
+        name="okta-prod",
+        provider="okta",
+        base_url=fake.server.url,
+        token=TOKEN,
+        unless="client_id",
+    )
 
 
 async def test_tokens_secrets_and_keys_are_read(okta, fake, now):

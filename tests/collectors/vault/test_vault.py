@@ -1,16 +1,16 @@
 """Vault: tokens and secret ids, their use, and what happens when something cannot be read."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from auditor.collectors._vault.acl import read_policy
-from auditor.collectors.vault import DIALECT, Vault, VaultOptions
+from auditor.collectors.vault import DIALECT, Vault
 from auditor.model import ExpiresState, LastUsedState, PrincipalType, Privilege, Status
 from auditor.policy.privilege import classify
-from tests.collectors.gathering import context, read
+from tests.collectors.gathering import context, opener, read
 from tests.fakes.http import Reply
 from tests.fakes.vault import SECRET, TOKEN, FakeVault, too_many
 
@@ -32,19 +32,15 @@ def fake():
 
 @pytest.fixture
 def vault(fake, now, tmp_path):
-    def build(**keys):
-        facts = {
-            "name": "vault-prod",
-            "provider": "vault",
-            "base_url": fake.server.url,
-            "backoff": timedelta(milliseconds=2),
-            "attempts": 2,
-        }
-        if "role_id" not in keys:
-            facts["token"] = TOKEN
-        return Vault(VaultOptions(**(facts | keys)), context(now, tmp_path))
-
-    return build
+    return opener(
+        Vault,
+        context(now, tmp_path),
+        name="vault-prod",
+        provider="vault",
+        base_url=fake.server.url,
+        token=TOKEN,
+        unless="role_id",
+    )
 
 
 async def test_tokens_and_secret_ids_are_read(vault, fake):
