@@ -89,7 +89,8 @@ class Wire:
         self._auth, self._request = SigV4Auth, AWSRequest
         self._options = options
         self.places = places(options.partition, options.region, options.endpoint_url)
-        origins = frozenset(origin_of(httpx.URL(place.url)) for place in self.places.values())
+        self._addresses = {api: httpx.URL(f"{place.url}/") for api, place in self.places.items()}
+        origins = frozenset(origin_of(url) for url in self._addresses.values())
         self._transport = GuardedTransport(
             connector(options, origins, directory),
             origins,
@@ -185,11 +186,14 @@ class Wire:
         self, message: Message, place: Place, api: Api, keys: "ReadOnlyCredentials"
     ) -> httpx.Request:
         url = f"{place.url}{message.path}"
-        unsigned = self._request(message.method, url, dict(message.headers or {}), message.body)
+        address = self._addresses[api]
+        # botocore would find out the host anew for each request.
+        headers = {"Host": address.netloc.decode("ascii"), **(message.headers or {})}
+        unsigned = self._request(message.method, url, headers, message.body)
         self._auth(keys, api.value, place.region).add_auth(unsigned)
         return httpx.Request(
             message.method,
-            url,
+            address if message.path == "/" else url,
             headers=dict(unsigned.headers.items()),
             content=message.body,
             extensions={"timeout": self._timeout},
