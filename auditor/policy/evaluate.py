@@ -42,7 +42,7 @@ class Entry:
         self._scoped = tuple(scoped)
         self._build = build
         self._rules: dict[tuple[int, ...], Rule] = {}
-        self._explainers: dict[tuple[int, str, str, bool], Explainer] = {}
+        self._explainers: dict[tuple[int, Kind], Explainer] = {}
         self.everybody = self._under(())
         for variant in self._scoped:
             self._under((variant.position,))
@@ -67,13 +67,13 @@ class Entry:
     def explainer_for(self, credential: Credential) -> Explainer:
         """Return what explains violations by *credential*."""
         rule = self.rule_for(credential)
-        is_root = credential.principal.is_root is True
-        key = (id(rule), credential.provider, credential.type, is_root)
+        kind = Kind.of(credential)
+        key = (id(rule), kind)
         explainer = self._explainers.get(key)
         if explainer is None:
             if len(self._explainers) >= _EXPLAINERS:
                 self._explainers.clear()
-            explainer = self._explainers[key] = Explainer(rule, Kind.of(credential))
+            explainer = self._explainers[key] = Explainer(rule, kind)
         return explainer
 
     def _under(self, positions: tuple[int, ...]) -> Rule:

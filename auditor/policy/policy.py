@@ -38,10 +38,15 @@ class Remedies(Struct, frozen=True):
     types: Mapping[str, Remediation] = {}
     root: Remediation | None = None
 
-    def of(self, credential_type: str, *, is_root: bool) -> Remediation | None:
+    def of(
+        self, credential_type: str, *, is_root: bool, is_slot: bool = False
+    ) -> Remediation | None:
         """Return the closest; None where the kind is not spoken of."""
         if is_root and self.root is not None:
             return self.root
+        slot = self.types.get(f"{credential_type} Slot") if is_slot else None
+        if slot is not None:
+            return slot
         return self.types.get(credential_type, self.every)
 
 

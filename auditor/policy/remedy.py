@@ -18,6 +18,8 @@ from auditor.policy.schema import Action, RemedyFile, Text
 from auditor.yamlfile import load
 
 _FOLDER = Path(__file__).parent / "remedies"
+_SLOT = "_slot"
+"""How the kind ends, in the uid of what is known by its place only: see `Kind.is_slot`."""
 
 
 class Kind(NamedTuple):
@@ -26,11 +28,24 @@ class Kind(NamedTuple):
     provider: str
     type: str
     is_root: bool
+    is_slot: bool = False
+    """Whether it is known by its place only (a user's first or second key, in a credential report
+    of AWS) and not by an id that a command could take; ``<type> Slot`` in a remedy."""
 
     @classmethod
     def of(cls, credential: Credential) -> "Kind":
         """Return the kind of *credential*."""
-        return cls(credential.provider, credential.type, credential.principal.is_root is True)
+        named = credential.uid.split(":", 3)
+        return cls(
+            credential.provider,
+            credential.type,
+            credential.principal.is_root is True,
+            len(named) > 2 and named[2].endswith(_SLOT),
+        )
+
+    def remedy(self, remedies: Remedies) -> Remediation | None:
+        """Return the closest of *remedies*; None where they do not speak of this kind."""
+        return remedies.of(self.type, is_root=self.is_root, is_slot=self.is_slot)
 
 
 class _Remedy(RemedyFile):
@@ -77,11 +92,9 @@ def remedy_for(policy: Policy, kind: Kind) -> Remediation:
     What the policy says of the provider comes first, then the steps of its action, then what it
     says in general.
     """
-    own = policy.remedies.get(kind.provider, Remedies())
-    remedy = own.of(kind.type, is_root=kind.is_root)
+    remedy = kind.remedy(policy.remedies.get(kind.provider, Remedies()))
     if remedy is None:
-        known = steps_of(kind.provider).get(policy.action or "", Remedies())
-        remedy = known.of(kind.type, is_root=kind.is_root)
+        remedy = kind.remedy(steps_of(kind.provider).get(policy.action or "", Remedies()))
     return remedy or policy.remediation
 
 

@@ -34,6 +34,8 @@ NAMED_ELSEWHERE = {
     "keycard": {"Client Secret", "Public Key"},
 }
 """Types that stand in a constant or a table of the collector."""
+SLOTS = {"aws": {"Access Key Slot", "Signing Certificate Slot"}}
+"""What a credential report knows by its place only."""
 
 
 def of(
@@ -59,7 +61,7 @@ def types_made(provider: str) -> set[str]:
 
 @pytest.mark.parametrize("provider", sorted(providers_with_steps()))
 def test_every_kind_of_credential_can_be_revoked_and_rotated_in_its_own_way(provider: str) -> None:
-    assert set(types_of(provider)) == types_made(provider)
+    assert set(types_of(provider)) == types_made(provider) | SLOTS.get(provider, set())
     for action in ("revoke", "rotate"):
         remedies = steps_of(provider)[action]
         assert set(remedies.types) == set(types_of(provider)), action
@@ -113,6 +115,43 @@ def test_a_dormant_credential_of_aws_is_deleted_as_what_it_is(
 ) -> None:
     remedy = of(POLICIES["dormant-credential"], "aws", credential_type)
     assert [shlex.split(command)[2] for command in remedy.commands] == commands
+
+
+def slot(provider: str, credential_type: str) -> Kind:
+    return Kind(provider, credential_type, is_root=False, is_slot=True)
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("credential_type", ["Access Key", "Signing Certificate"])
+def test_what_a_report_knows_by_its_place_is_looked_up_before_it_is_ended(
+    policy: Policy, credential_type: str
+) -> None:
+    commands = remedy_for(policy, slot("aws", credential_type)).commands
+    assert not any("provider_id" in command for command in commands)
+    listing = [number for number, one in enumerate(commands) if " list-" in one]
+    naming = [number for number, one in enumerate(commands) if "KEY_ID" in one or "ATE_ID" in one]
+    assert not naming or min(listing) < min(naming)
+
+
+def test_a_key_in_a_report_gets_commands_that_name_its_user_and_no_id(credential: Build) -> None:
+    policies = load(PolicySettings(), builtin=BUILTIN, directory=BUILTIN)
+    facts = {"provider": "aws", "type": "Access Key"}
+    user = Principal("arn:aws:iam::123456789012:user/svc", "svc", PrincipalType.USER)
+
+    def commands(uid: str) -> tuple[str, ...]:
+        found = credential(uid=uid, principal=user, **facts)
+        return policies.explain("stale-credential", found, found.observed_at).remediation.commands
+
+    assert commands("aws:123456789012:access_key_slot:svc/1")[0] == (
+        "aws iam list-access-keys --user-name svc"
+    )
+    assert "AKIA1" in commands("aws:123456789012:access_key:AKIA1")[1]
+
+
+def test_a_slot_without_steps_of_its_own_follows_its_type(write_policy: Write) -> None:
+    remediation = "{summary: General., providers: {aws: {types: {Access Key: {summary: Own.}}}}}"
+    policy = read(write_policy(remediation=remediation)).policy
+    assert remedy_for(policy, slot("aws", "Access Key")).summary == "Own."
 
 
 @pytest.mark.parametrize("policy_id", [one.id for one in POLICIES.values() if one.action])
