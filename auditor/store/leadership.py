@@ -12,7 +12,6 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +25,7 @@ from auditor.store.bulk import upsert
 from auditor.store.claims import database_time, micros_of
 from auditor.store.codec import instant
 from auditor.store.database import Database
+from auditor.store.places import MOUNTS, REMOTE, file_system
 from auditor.store.tables import LeaderRow, columns, table
 
 log = structlog.get_logger()
@@ -37,7 +37,6 @@ _NAME = "daemon"
 _LOOKS = 3
 _LOOK = 0.02
 """How often, and how many seconds apart, a lock is asked for."""
-_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"})
 
 _leader = columns(LeaderRow)
 
@@ -80,11 +79,12 @@ def own_name() -> str:
 class FileLock:
     """A lock on ``<database>.lock``, held for as long as the process lives."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, mounts: Path = MOUNTS) -> None:
         name = database.url.database or ""
         self._is_memory = name in ("", ":memory:") or name.startswith("file:")
         self._path = Path(f"{name}.lock")
         self._file: int | None = None
+        self._mounts = mounts
 
     def hold(self) -> bool:
         """Lock the file; raises `StoreError` at once where another process has."""
@@ -103,7 +103,7 @@ class FileLock:
         os.ftruncate(file, 0)
         os.pwrite(file, own_name().encode(), 0)
         self._file = file
-        if (kind := _file_system(self._path)) in _REMOTE:
+        if (kind := file_system(self._path, self._mounts)) in REMOTE:
             log.warning(
                 "store.remote_file",
                 path=str(self._path),
@@ -202,25 +202,3 @@ def _lock(file: int) -> None:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         time.sleep(_LOOK)
     return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _file_system(path: Path) -> str:
-    """Return the kind of file system *path* is on; ``""`` where that cannot be told."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    place = path.resolve()
-    found = max(
-        ((mount, kind) for mount, kind in _mounts(mounts) if place.is_relative_to(mount)),
-        key=lambda one: len(one[0]),
-        default=("", ""),
-    )
-    return found[1]
-
-
-def _mounts(lines: list[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        fields = line.split(" ")
-        if len(fields) > 2:
-            yield fields[1].replace("\\040", " "), fields[2]
