@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from auditor.model import Change, FindingState, FindingStatus, Resolution
+from auditor.reports.events.parts import stable_id
 from tests.reports.conftest import Render
 from tests.reports.hostile import every_hostile_text, poisoned_view
 from tests.reports.views import NOW, RUN, cases, credential, finding, full_view, generated, view
@@ -227,6 +228,15 @@ def test_event_uids_of_a_run_are_distinct(render: Render) -> None:
     events = _events(render("ocsf", view(*generated(500))))
 
     assert len({event["metadata"]["uid"] for event in events}) == 500
+
+
+@pytest.mark.parametrize("text", ["f3a", "", '"', "\\", "\n", "\b", "\x7f", "\u00e9", "\ud800"])
+def test_an_id_is_the_uuid_5_of_its_parts_as_json(text: str) -> None:
+    namespace = uuid.UUID("c3c1cc2e-6d4c-5f2d-9d4e-6a2d7b7f1c55")
+    for number in range(40):  # every variant digit
+        parts = ("finding", number, text, None)
+        name = json.dumps(parts, separators=(",", ":"))
+        assert stable_id(*parts) == str(uuid.uuid5(namespace, name))
 
 
 def test_every_case_has_an_event() -> None:

@@ -7,6 +7,7 @@ from auditor.reports.events.lifecycle import CREATE, RISK_LEVELS, SEVERITIES, Li
 from auditor.reports.events.parts import Json, compact, json_data, keyed, present, text
 from auditor.reports.events.subject import (
     credential_id,
+    holding,
     permission_analysis,
     programmatic_credential,
     resource,
@@ -35,14 +36,14 @@ def iam_analysis(finding: Finding, stands: Lifecycle) -> Json:  # noqa: ARG001 -
     analysis = None
     if finding.category == ABOUT_PERMISSIONS:
         analysis = permission_analysis(credential)
-    owner = user(credential, with_credential=False)
+    owner, held = user(credential), programmatic_credential(credential)
     return compact(
-        user=user(credential, with_credential=True),
-        identity_activity_metrics={
-            "programmatic_credentials": [programmatic_credential(credential)]
-        },
-        permission_analysis_results=[analysis] if analysis else None,
-        resources=[resource(finding, owner=owner, with_permissions=analysis is None)],
+        {
+            "user": {**owner, "programmatic_credentials": [held]},
+            "identity_activity_metrics": {"programmatic_credentials": [held]},
+            "permission_analysis_results": [analysis] if analysis else None,
+            "resources": [resource(finding, owner=owner, with_permissions=analysis is None)],
+        }
     )
 
 
@@ -51,40 +52,48 @@ def detection(finding: Finding, stands: Lifecycle) -> Json:
     credential = finding.credential
     level_id, level = RISK_LEVELS[finding.state.severity]
     alert = stands.activity == CREATE and finding.state.severity.rank >= Severity.HIGH.rank
-    owner = user(credential, with_credential=False)
+    owner = user(credential)
     evidence = _evidence(finding)
     return compact(
-        evidences=[{**evidence, "user": user(credential, with_credential=True)}],
-        is_alert=alert,
-        risk_level_id=level_id,
-        risk_level=level,
-        risk_score=finding.risk.score,
-        risk_details=text("; ".join(finding.risk.reasons)) or text(finding.rationale),
-        resources=[resource(finding, owner=owner, with_permissions=True)],
+        {
+            "evidences": [{**evidence, "user": holding(owner, credential)}],
+            "is_alert": alert,
+            "risk_level_id": level_id,
+            "risk_level": level,
+            "risk_score": finding.risk.score,
+            "risk_details": text("; ".join(finding.risk.reasons)) or text(finding.rationale),
+            "resources": [resource(finding, owner=owner, with_permissions=True)],
+        }
     )
 
 
 def compliance(finding: Finding, stands: Lifecycle) -> Json:
     """Return the policy as a control that fails, with its limits as parameters."""
-    owner = user(finding.credential, with_credential=True)
+    owner = holding(user(finding.credential), finding.credential)
     evidence = _evidence(finding)
     evidence.setdefault("data", {"message": text(finding.message) or "observed"})
     return compact(
-        compliance=_requirement(finding, stands),
-        evidences=[evidence],
-        resources=[resource(finding, owner=owner, with_permissions=True)],
+        {
+            "compliance": _requirement(finding, stands),
+            "evidences": [evidence],
+            "resources": [resource(finding, owner=owner, with_permissions=True)],
+        }
     )
 
 
 def _evidence(finding: Finding) -> Json:
     data = {
         (text(entry.fact) or "fact"): compact(
-            observed=json_data(entry.observed), limit=json_data(entry.limit)
+            {"observed": json_data(entry.observed), "limit": json_data(entry.limit)}
         )
         for entry in finding.evidence
     }
     return compact(
-        name=text(finding.state.policy_id), uid=credential_id(finding.credential), data=data
+        {
+            "name": text(finding.state.policy_id),
+            "uid": credential_id(finding.credential),
+            "data": data,
+        }
     )
 
 
@@ -99,36 +108,46 @@ def _requirement(finding: Finding, stands: Lifecycle) -> Json:
         (entry.fact, fact(entry.limit)) for entry in finding.evidence if entry.limit is not None
     ]
     return compact(
-        control=policy,
-        desc=title,
-        category=text(finding.category),
-        status_id=status_id,
-        status=status,
-        status_code=stands.code,
-        status_details=[detail for detail in [text(finding.message)] if detail],
-        standards=standards,
-        requirements=[f"{tag['name']} {control}" for tag in tags for control in tag["values"]],
-        control_parameters=[
-            {"name": text(name) or "limit", "value": text(value)} for name, value in limits if value
-        ],
-        checks=[
-            compact(
-                uid=policy,
-                name=title,
-                severity_id=severity_id,
-                severity=severity,
-                status_id=status_id,
-                status=status,
-                standards=standards,
-            )
-        ],
-        assessments=[
-            compact(
-                uid=policy,
-                name=title,
-                desc=rationale,
-                category=text(finding.category),
-                meets_criteria=status == "Pass",
-            )
-        ],
+        {
+            "control": policy,
+            "desc": title,
+            "category": text(finding.category),
+            "status_id": status_id,
+            "status": status,
+            "status_code": stands.code,
+            "status_details": [detail for detail in [text(finding.message)] if detail],
+            "standards": standards,
+            "requirements": [
+                f"{tag['name']} {control}" for tag in tags for control in tag["values"]
+            ],
+            "control_parameters": [
+                {"name": text(name) or "limit", "value": text(value)}
+                for name, value in limits
+                if value
+            ],
+            "checks": [
+                compact(
+                    {
+                        "uid": policy,
+                        "name": title,
+                        "severity_id": severity_id,
+                        "severity": severity,
+                        "status_id": status_id,
+                        "status": status,
+                        "standards": standards,
+                    }
+                )
+            ],
+            "assessments": [
+                compact(
+                    {
+                        "uid": policy,
+                        "name": title,
+                        "desc": rationale,
+                        "category": text(finding.category),
+                        "meets_criteria": status == "Pass",
+                    }
+                )
+            ],
+        }
     )

@@ -1,6 +1,8 @@
 """One finding as one OCSF 1.6.0 event, in the class of the reader's choice."""
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from auditor.findings.view import RunInfo
@@ -24,7 +26,7 @@ from auditor.reports.events.parts import (
     times,
 )
 from auditor.reports.events.subject import cloud
-from auditor.wording import fact
+from auditor.wording import clean, fact
 
 VERSION = "1.6.0"
 
@@ -40,12 +42,14 @@ class EventClass(StrEnum):
 class _Class(NamedTuple):
     uid: int
     caption: str
+    own: Callable[[Finding, Lifecycle], Json]
+    """What events of this class say beyond the others."""
 
 
 _CLASSES = {
-    EventClass.IAM_ANALYSIS: _Class(2008, "IAM Analysis Finding"),
-    EventClass.DETECTION: _Class(2004, "Detection Finding"),
-    EventClass.COMPLIANCE: _Class(2003, "Compliance Finding"),
+    EventClass.IAM_ANALYSIS: _Class(2008, "IAM Analysis Finding", iam_analysis),
+    EventClass.DETECTION: _Class(2004, "Detection Finding", detection),
+    EventClass.COMPLIANCE: _Class(2003, "Compliance Finding", compliance),
 }
 
 
@@ -70,11 +74,7 @@ def event(finding: Finding, run: RunInfo, event_class: EventClass) -> Json:
     message = text(finding.message)
     if message:
         found["message"] = message
-    found |= {
-        EventClass.IAM_ANALYSIS: iam_analysis,
-        EventClass.DETECTION: detection,
-        EventClass.COMPLIANCE: compliance,
-    }[event_class](finding, stands)
+    found |= kind.own(finding, stands)
     found["observables"] = observables(found)
     return found
 
@@ -83,20 +83,22 @@ def _header(kind: _Class, stands: Lifecycle, severity: Severity) -> Json:
     activity_id, activity = stands.activity
     severity_id, caption = SEVERITIES[severity]
     return compact(
-        activity_id=activity_id,
-        activity_name=activity,
-        category_uid=2,
-        category_name="Findings",
-        class_uid=kind.uid,
-        class_name=kind.caption,
-        type_uid=kind.uid * 100 + activity_id,
-        type_name=f"{kind.caption}: {activity}",
-        severity_id=severity_id,
-        severity=caption,
-        status_id=stands.status[0],
-        status=stands.status[1],
-        status_code=stands.code,
-        status_detail=text(stands.detail),
+        {
+            "activity_id": activity_id,
+            "activity_name": activity,
+            "category_uid": 2,
+            "category_name": "Findings",
+            "class_uid": kind.uid,
+            "class_name": kind.caption,
+            "type_uid": kind.uid * 100 + activity_id,
+            "type_name": f"{kind.caption}: {activity}",
+            "severity_id": severity_id,
+            "severity": caption,
+            "status_id": stands.status[0],
+            "status": stands.status[1],
+            "status_code": stands.code,
+            "status_detail": text(stands.detail),
+        }
     )
 
 
@@ -122,22 +124,31 @@ def _metadata(finding: Finding, run: RunInfo, kind: _Class, stands: Lifecycle) -
     )
     return {
         **compact(
-            version=VERSION,
-            uid=uid,
-            correlation_uid=str(run.id),
-            event_code=text(state.policy_id),
-            tenant_uid=text(finding.credential.organization.id),
-            profiles=["cloud", "datetime"],
-            product=compact(
-                uid="auditor",
-                name="auditor",
-                vendor_name="auditor",
-                version=text(run.tool_version),
-                feature={"uid": "credential-hygiene", "name": "Credential hygiene"},
-            ),
+            {
+                "version": VERSION,
+                "uid": uid,
+                "correlation_uid": str(run.id),
+                "event_code": text(state.policy_id),
+                "tenant_uid": text(finding.credential.organization.id),
+                "profiles": ["cloud", "datetime"],
+                "product": _product(run.tool_version),
+            }
         ),
         **times(logged_time=run.finished_at),
     }
+
+
+@lru_cache(maxsize=8)
+def _product(version: str) -> Json:
+    return compact(
+        {
+            "uid": "auditor",
+            "name": "auditor",
+            "vendor_name": "auditor",
+            "version": text(version),
+            "feature": {"uid": "credential-hygiene", "name": "Credential hygiene"},
+        }
+    )
 
 
 def _finding_info(finding: Finding, run: RunInfo, kind: _Class) -> Json:
@@ -146,16 +157,18 @@ def _finding_info(finding: Finding, run: RunInfo, kind: _Class) -> Json:
     changed = state.last_seen_at if state.change.value == "unchanged" else run.now
     return {
         **compact(
-            uid=stable_id("finding", 1, kind.uid, state.id),
-            uid_alt=text(state.id),
-            title=text(finding.title),
-            desc=text(finding.message),
-            types=[f"Credential Hygiene/{text(finding.category) or 'other'}"],
-            data_sources=[_data_source(finding)],
-            src_url=https(finding.credential.url),
-            analytic=_analytic(finding),
-            tags=controls(finding),
-            traits=_traits(finding),
+            {
+                "uid": stable_id("finding", 1, kind.uid, state.id),
+                "uid_alt": text(state.id),
+                "title": text(finding.title),
+                "desc": text(finding.message),
+                "types": [f"Credential Hygiene/{text(finding.category) or 'other'}"],
+                "data_sources": [_data_source(finding)],
+                "src_url": https(finding.credential.url),
+                "analytic": _analytic(finding),
+                "tags": controls(finding),
+                "traits": _traits(finding),
+            }
         ),
         **times(
             created_time=opened,
@@ -173,14 +186,16 @@ def _data_source(finding: Finding) -> str:
 
 def _analytic(finding: Finding) -> Json:
     return compact(
-        uid=text(finding.state.policy_id) or "unknown",
-        name=text(finding.title),
-        desc=text(finding.rationale),
-        category=text(finding.category),
-        type_id=1,
-        type_="Rule",
-        state_id=1,
-        state="Active",
+        {
+            "uid": text(finding.state.policy_id) or "unknown",
+            "name": text(finding.title),
+            "desc": text(finding.rationale),
+            "category": text(finding.category),
+            "type_id": 1,
+            "type": "Rule",
+            "state_id": 1,
+            "state": "Active",
+        }
     )
 
 
@@ -196,18 +211,21 @@ def _traits(finding: Finding) -> list[Json]:
     return traits
 
 
-def _trait(name: str, values: list[str] | tuple[str, ...], category: str) -> Json:
-    return compact(
-        name=text(name) or "fact",
-        values=[text(value) for value in values if value],
-        category=category,
-        type_="Contributing factor",
-    )
+def _trait(name: str, values: Sequence[str], category: str) -> Json:
+    kept = [clean(value) for value in values if value]
+    return {
+        "name": text(name) or "fact",
+        **({"values": kept} if kept else {}),
+        "category": category,
+        "type": "Contributing factor",
+    }
 
 
 def _remediation(finding: Finding) -> Json:
     steps = [text(finding.remediation.summary), *map(text, finding.remediation.commands)]
     return compact(
-        desc="\n".join(step for step in steps if step) or "See the policy of this finding.",
-        references=[url for url in [https(finding.remediation.url)] if url],
+        {
+            "desc": "\n".join(step for step in steps if step) or "See the policy of this finding.",
+            "references": [url for url in [https(finding.remediation.url)] if url],
+        }
     )

@@ -23,7 +23,7 @@ def observables(found: Json) -> list[Json]:
     """Return what the event says at the paths that OCSF 1.6.0 counts as observable."""
     entries = []
     for names, path, type_id, caption in _PLACES:
-        value = _at(found, names)
+        value = _at(found, names) if names[0] in found else None
         if value is not None:
             entries.append({"name": path, "type_id": type_id, "type": caption, "value": value})
     return entries

@@ -42,7 +42,7 @@ def credential_id(credential: Credential) -> str:
 def programmatic_credential(credential: Credential) -> Json:
     """Return OCSF's ``programmatic_credential``: id, type and last use, nothing else."""
     return {
-        **compact(uid=credential_id(credential), type_=text(credential.type)),
+        **compact({"uid": credential_id(credential), "type": text(credential.type)}),
         **times(last_used_time=credential.last_used_at),
     }
 
@@ -54,29 +54,35 @@ def cloud(credential: Credential) -> Json:
     kind = _ACCOUNTS.get(provider, (_OTHER, f"{name} Organization"))
     organization = organization_of(credential)
     account = {**organization, "type_id": kind[0], "type": kind[1]} if organization else None
-    return compact(provider=name, account=account, org=organization)
+    return compact({"provider": name, "account": account, "org": organization})
 
 
 def organization_of(credential: Credential) -> Json:
     """Return the organization's id and name, as far as it has them."""
     organization = credential.organization
-    return compact(uid=text(organization.id), name=text(organization.name))
+    return compact({"uid": text(organization.id), "name": text(organization.name)})
 
 
-def user(credential: Credential, *, with_credential: bool) -> Json:
+def user(credential: Credential) -> Json:
     """Return the principal as OCSF's ``user``."""
     principal = credential.principal
     type_id, caption = (2, "Admin") if principal.is_root else _USERS[principal.type]
     name, uid = text(principal.name), text(principal.id)
     return compact(
-        uid=uid if uid or name else "unknown",
-        name=name,
-        type_id=type_id,
-        type_=caption,
-        has_mfa=principal.has_mfa,
-        org=organization_of(credential),
-        programmatic_credentials=[programmatic_credential(credential)] if with_credential else None,
+        {
+            "uid": uid if uid or name else "unknown",
+            "name": name,
+            "type_id": type_id,
+            "type": caption,
+            "has_mfa": principal.has_mfa,
+            "org": organization_of(credential),
+        }
     )
+
+
+def holding(owner: Json, credential: Credential) -> Json:
+    """Return *owner*, a `user`, with the credential that acts as it."""
+    return {**owner, "programmatic_credentials": [programmatic_credential(credential)]}
 
 
 def resource(finding: Finding, *, owner: Json, with_permissions: bool) -> Json:
@@ -86,16 +92,20 @@ def resource(finding: Finding, *, owner: Json, with_permissions: bool) -> Json:
     group = text(credential.owner)
     return {
         **compact(
-            uid=credential_id(credential),
-            uid_alt=text(credential.uid),
-            name=text(credential.name),
-            type_=text(credential.type),
-            role_id=1,
-            role="Target",
-            owner=owner,
-            group={"name": group, "type": "Owner"} if group else None,
-            tags=present(keyed(name, [value]) for name, value in tags),
-            data={"credential": credential_data(credential, with_permissions=with_permissions)},
+            {
+                "uid": credential_id(credential),
+                "uid_alt": text(credential.uid),
+                "name": text(credential.name),
+                "type": text(credential.type),
+                "role_id": 1,
+                "role": "Target",
+                "owner": owner,
+                "group": {"name": group, "type": "Owner"} if group else None,
+                "tags": present(keyed(name, [value]) for name, value in tags),
+                "data": {
+                    "credential": credential_data(credential, with_permissions=with_permissions)
+                },
+            }
         ),
         **times(created_time=credential.created_at),
     }
@@ -105,23 +115,25 @@ def credential_data(credential: Credential, *, with_permissions: bool) -> Json:
     """Return the facts that OCSF has no attribute for."""
     rotated, expires, used = credential.rotated_at, credential.expires_at, credential.last_used_at
     return compact(
-        source=text(credential.source),
-        status=credential.status.value,
-        client_id=text(credential.client_id),
-        description=text(credential.description),
-        created_time=rfc3339(credential.created_at) if credential.created_at else None,
-        rotated_time=rfc3339(rotated) if rotated else None,
-        last_used_time=rfc3339(used) if used else None,
-        last_used_state=credential.last_used_state.value,
-        last_used_subject=credential.last_used_subject.value,
-        data_as_of=rfc3339(credential.data_as_of),
-        expires_time=rfc3339(expires) if expires else None,
-        expires_state=credential.expires_state.value,
-        privilege=credential.privilege.value,
-        privilege_path=[clean(step) for step in credential.privilege_path if step],
-        permissions=granted(credential.permissions) if with_permissions else None,
-        restrictions=json_data(credential.restrictions),
-        console_url=https(credential.url),
+        {
+            "source": text(credential.source),
+            "status": credential.status.value,
+            "client_id": text(credential.client_id),
+            "description": text(credential.description),
+            "created_time": rfc3339(credential.created_at) if credential.created_at else None,
+            "rotated_time": rfc3339(rotated) if rotated else None,
+            "last_used_time": rfc3339(used) if used else None,
+            "last_used_state": credential.last_used_state.value,
+            "last_used_subject": credential.last_used_subject.value,
+            "data_as_of": rfc3339(credential.data_as_of),
+            "expires_time": rfc3339(expires) if expires else None,
+            "expires_state": credential.expires_state.value,
+            "privilege": credential.privilege.value,
+            "privilege_path": [clean(step) for step in credential.privilege_path if step],
+            "permissions": granted(credential.permissions) if with_permissions else None,
+            "restrictions": json_data(credential.restrictions),
+            "console_url": https(credential.url),
+        }
     )
 
 
@@ -143,10 +155,16 @@ def permission_analysis(credential: Credential) -> Json | None:
     unused = credential.unused_permissions
     holder = text(credential.principal.name) or text(credential.principal.id) or "unknown"
     return compact(
-        policy={"name": f"Grants of {holder}", "type": "Identity Policy", "is_applied": True},
-        granted_privileges=privileges,
-        unused_privileges_count=None if unused is None else len(granted(unused)),
-        unused_services_count=None if unused is None else _untouched(credential),
+        {
+            "policy": {
+                "name": f"Grants of {holder}",
+                "type": "Identity Policy",
+                "is_applied": True,
+            },
+            "granted_privileges": privileges,
+            "unused_privileges_count": None if unused is None else len(granted(unused)),
+            "unused_services_count": None if unused is None else _untouched(credential),
+        }
     )
 
 
