@@ -2,15 +2,14 @@
 
 import io
 import re
-from collections.abc import Iterator
-from csv import QUOTE_ALL, writer
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import BinaryIO, Self
 
 from pydantic import model_validator
 
 from auditor.findings.view import ReportView
-from auditor.model import Finding
+from auditor.model import Credential, Finding
 from auditor.reports.interface import FormatOptions, ReportFormat
 from auditor.wording import clean, fact, rfc3339
 
@@ -60,7 +59,8 @@ COLUMNS = (
 )
 """Columns may be added at the end, never renamed or moved."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full width
+_GUARDED = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full width
+"""First characters of a formula, and the one that says that there is none."""
 _ROWS_PER_WRITE = 500
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _GUESSED = re.compile(
@@ -107,51 +107,100 @@ class CsvReport(ReportFormat):
         text = io.StringIO(newline="")
         if self.options.spreadsheet:
             text.write(_BOM)
-        rows = writer(text, quoting=QUOTE_ALL, lineterminator="\r\n")
-        rows.writerow(COLUMNS)
+        text.write(_line(COLUMNS, _plain))
         guard = _plain if self.options.raw else _guarded
         if self.options.spreadsheet:
             guard = _displayed
         for number, finding in enumerate(view.findings(), 1):
-            rows.writerow(
-                [guard(cell) if isinstance(cell, str) else cell for cell in _row(finding)]
-            )
+            text.write(_line(_cells(finding), guard))
             if number % _ROWS_PER_WRITE == 0:
                 _flush(text, out)
         _flush(text, out)
 
 
-def _row(finding: Finding) -> Iterator[str | int | None]:
-    """Yield the cells in the order of `COLUMNS`."""
-    state, credential = finding.state, finding.credential
-    yield from (state.id, state.policy_id, finding.title, state.severity.value)
-    yield from (finding.risk.score, "; ".join(finding.risk.reasons))
-    yield from (state.status.value, state.change.value)
-    yield state.resolution.value if state.resolution else None
-    yield from (_time(state.first_seen_at), _time(state.last_seen_at), _time(state.stale_since))
-    yield from (credential.provider, credential.source)
-    yield from (credential.organization.id, credential.organization.name)
-    principal = credential.principal
-    yield from (principal.id, principal.name, principal.type.value)
-    yield from (credential.uid, credential.provider_id, credential.name, credential.type)
-    yield from (credential.status.value, credential.owner)
-    yield from (_time(credential.created_at), _time(credential.rotated_at))
-    yield from (credential.last_used_state.value, _time(credential.last_used_at))
-    yield _time(credential.data_as_of)
-    yield from (credential.expires_state.value, _time(credential.expires_at))
-    yield from (credential.privilege.value, finding.message, _evidence(finding))
-    yield from (finding.remediation.summary, "\n".join(finding.remediation.commands))
-    yield "; ".join(f"{name} {', '.join(ids)}" for name, ids in sorted(finding.controls.items()))
-    note = state.exception
-    yield from (note.reason, note.approver, note.expires) if note else (None, None, None)
-    yield credential.url
+def _line(cells: Iterable[str | int | None], guard: Callable[[str], str]) -> str:
+    """Return a row of RFC 4180; `csv.writer` took twice the time for looking at every character.
+
+    NUL, which no guard lets through, parts the cells while their quotes are doubled.
+    """
+    texts = [
+        guard(cell) if isinstance(cell, str) else "" if cell is None else str(cell)
+        for cell in cells
+    ]
+    quoted = "\0".join(texts).replace('"', '""').replace("\0", '","')
+    return f'"{quoted}"\r\n'
+
+
+def _cells(finding: Finding) -> Iterable[str | int | None]:
+    """Return the cells in the order of `COLUMNS`."""
+    return (*_standing(finding), *_credential(finding.credential), *_message(finding))
+
+
+def _standing(finding: Finding) -> tuple[str | int | None, ...]:
+    state = finding.state
+    return (
+        state.id,
+        state.policy_id,
+        finding.title,
+        state.severity.value,
+        finding.risk.score,
+        "; ".join(finding.risk.reasons),
+        state.status.value,
+        state.change.value,
+        state.resolution.value if state.resolution else None,
+        rfc3339(state.first_seen_at),
+        rfc3339(state.last_seen_at),
+        _time(state.stale_since),
+    )
+
+
+def _credential(credential: Credential) -> tuple[str | None, ...]:
+    organization, principal = credential.organization, credential.principal
+    return (
+        credential.provider,
+        credential.source,
+        organization.id,
+        organization.name,
+        principal.id,
+        principal.name,
+        principal.type.value,
+        credential.uid,
+        credential.provider_id,
+        credential.name,
+        credential.type,
+        credential.status.value,
+        credential.owner,
+        _time(credential.created_at),
+        _time(credential.rotated_at),
+        credential.last_used_state.value,
+        _time(credential.last_used_at),
+        rfc3339(credential.data_as_of),
+        credential.expires_state.value,
+        _time(credential.expires_at),
+        credential.privilege.value,
+    )
+
+
+def _message(finding: Finding) -> tuple[str | None, ...]:
+    note = finding.state.exception
+    return (
+        finding.message,
+        _evidence(finding),
+        finding.remediation.summary,
+        "\n".join(finding.remediation.commands),
+        "; ".join([f"{name} {', '.join(ids)}" for name, ids in sorted(finding.controls.items())]),
+        *((note.reason, note.approver, note.expires) if note else (None, None, None)),
+        finding.credential.url,
+    )
 
 
 def _evidence(finding: Finding) -> str:
     return "; ".join(
-        f"{entry.fact}: {fact(entry.observed)}"
-        + (f" (limit {fact(entry.limit)})" if entry.limit is not None else "")
-        for entry in finding.evidence
+        [
+            f"{entry.fact}: {fact(entry.observed)}"
+            + (f" (limit {fact(entry.limit)})" if entry.limit is not None else "")
+            for entry in finding.evidence
+        ]
     )
 
 
@@ -165,13 +214,13 @@ def _plain(cell: str) -> str:
 
 def _guarded(cell: str) -> str:
     cell = _plain(cell)
-    return "'" + cell if cell.startswith(("'", *_FORMULA)) else cell
+    return "'" + cell if cell[:1] in _GUARDED else cell
 
 
 def _displayed(cell: str) -> str:
     """Return *cell* so that a spreadsheet shows it as it is, as far as it fits into one."""
     cell = _plain(cell)
-    if cell.startswith(("'", *_FORMULA)) or _GUESSED.fullmatch(cell):
+    if cell[:1] in _GUARDED or _GUESSED.fullmatch(cell):
         cell = "'" + cell
     return cell if len(cell) <= _CELL else cell[: _CELL - 1] + "…"
 

@@ -37,6 +37,16 @@ def test_there_is_one_row_a_finding_and_every_cell_is_quoted(render: Render) -> 
 
 
 @every_hostile_text
+def test_rows_are_those_of_pythons_own_writer(text: str, render: Render) -> None:
+    raw = render("csv", poisoned_view(text)).decode()
+
+    again = io.StringIO(newline="")
+    writer = csv.writer(again, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerows(csv.reader(io.StringIO(raw, newline=""), strict=True))
+    assert raw == again.getvalue()
+
+
+@every_hostile_text
 def test_no_cell_is_a_formula_and_the_original_comes_back(text: str, render: Render) -> None:
     rows = _rows(render("csv", poisoned_view(text)))
 
