@@ -22,6 +22,7 @@ from auditor.model import (
 )
 from auditor.reports.page.commands import filled, slots, with_slots
 from auditor.reports.page.links import https
+from auditor.reports.page.moments import Moment
 from auditor.resources import bundled
 from tests.reports.conftest import Render
 from tests.reports.dom import elements, parsed, skeleton
@@ -128,6 +129,13 @@ def test_instants_are_words_with_utc_in_the_tooltip(render: Render) -> None:
 
     created = next(one for one in times if one.text == "400 days ago")
     assert created.attrib == {"datetime": "2025-01-25T03:00Z", "title": "2025-01-25 03:00 UTC"}
+
+
+def test_the_words_of_a_moment_are_escaped() -> None:
+    for at in (Moment("<b>"), Moment("<b>", "2025-01-25T03:00Z")):
+        for written in (at.__html__(), at.brief):
+            assert "&lt;b&gt;" in written
+            assert "<b>" not in written
 
 
 def test_every_link_inside_the_page_leads_somewhere(render: Render) -> None:
