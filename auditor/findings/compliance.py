@@ -5,7 +5,7 @@ complies: a control that passes is one whose mapped policies found nothing.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
@@ -59,20 +59,27 @@ class _Result(IntEnum):
     FAILED = 3
 
 
-_Outcomes = tuple[tuple[str, str], frozenset[tuple[str, _Result]]]
-"""Provider and type, and what each policy came to; few differ among many credentials."""
+_Kind = tuple[str, str]
+"""Provider and type."""
+_Said = tuple[tuple[str, Outcome], ...]
+_Held = tuple[tuple[str, FindingStatus], ...]
+_Judged = tuple[_Kind, _Said, _Held]
+"""A kind of credential, what the policies said of it, and how its findings stand."""
 
 
 class ComplianceBuilder:
-    """Counts credentials by control while they stream by; holds numbers only."""
+    """Counts credentials by control while they stream by; holds numbers only.
+
+    Few combinations differ among many credentials: what one means for the controls is asked once.
+    """
 
     def __init__(self, policies: Iterable[Policy], in_force: PoliciesInForce) -> None:
         self._policies = tuple(policies)
         self._in_force = in_force
-        self._plans: dict[tuple[str, str], Mapping[str, tuple[ControlKey, ...]]] = {}
-        self._kinds: Counter[tuple[str, str]] = Counter()
-        self._judged: Counter[_Outcomes] = Counter()
-        self._remembered: Counter[_Outcomes] = Counter()
+        self._plans: dict[_Kind, Mapping[str, tuple[ControlKey, ...]]] = {}
+        self._passed: defaultdict[_Kind, int] = defaultdict(int)
+        self._judged: defaultdict[_Judged, int] = defaultdict(int)
+        self._remembered: defaultdict[_Judged, int] = defaultdict(int)
 
     def add(
         self, credential: Credential, verdicts: Sequence[Verdict], states: Sequence[FindingState]
@@ -83,16 +90,17 @@ class ComplianceBuilder:
         *states* are its findings after the run. A finding that is open fails its controls even
         where it could not be judged today.
         """
-        self._kinds[credential.provider, credential.type] += 1
-        if not (verdicts or states):
-            return
-        results = self._policy_results(verdicts, states)
-        if results:
-            self._judged[_outcomes(credential, results)] += 1
+        kind = credential.provider, credential.type
+        said = tuple([(one.policy_id, one.outcome) for one in verdicts])
+        self._judged[kind, said, _held(states)] += 1
+
+    def add_clean(self, provider: str, kind: str, number: int) -> None:
+        """Count credentials of one type that pass everything and have no findings."""
+        self._passed[provider, kind] += number
 
     def add_unread(self, credential: Credential, states: Iterable[FindingState]) -> None:
         """Count a credential that is only remembered: its live findings still fail controls."""
-        self._remembered[_outcomes(credential, self._policy_results((), states))] += 1
+        self._remembered[(credential.provider, credential.type), (), _held(states)] += 1
 
     def build(self) -> tuple[FrameworkRow, ...]:
         """Return every standard that an active policy maps to, ids in their natural order."""
@@ -109,16 +117,14 @@ class ComplianceBuilder:
             rows.setdefault(place[0], []).append(row)
         return tuple(_framework_row(key, found) for key, found in rows.items())
 
-    def _policy_results(
-        self, verdicts: Iterable[Verdict], states: Iterable[FindingState]
-    ) -> dict[str, _Result]:
-        live = {state.policy_id: state.status for state in states}
+    def _policy_results(self, said: _Said, held: _Held) -> dict[str, _Result]:
+        live = dict(held)
         results: dict[str, _Result] = {}
-        for verdict in verdicts:
-            if verdict.outcome is Outcome.VIOLATION:
-                results[verdict.policy_id] = self._violation(verdict.policy_id, live)
+        for policy_id, outcome in said:
+            if outcome is Outcome.VIOLATION:
+                results[policy_id] = self._violation(policy_id, live)
             else:
-                results[verdict.policy_id] = _Result.NOT_EVALUABLE
+                results[policy_id] = _Result.NOT_EVALUABLE
         for policy_id, status in live.items():
             if status is FindingStatus.OPEN:
                 results[policy_id] = _Result.FAILED
@@ -133,17 +139,16 @@ class ComplianceBuilder:
         is_excepted = FindingStatus.SUPPRESSED in told and FindingStatus.OPEN not in told
         return _Result.EXCEPTED if is_excepted else _Result.FAILED
 
-    def _worst(
-        self, kind: tuple[str, str], results: Mapping[str, _Result]
-    ) -> dict[ControlKey, _Result]:
+    def _worst(self, judged: _Judged) -> dict[ControlKey, _Result]:
+        kind, said, held = judged
         plan = self._plan(kind)
         worst: dict[ControlKey, _Result] = {}
-        for policy_id, result in results.items():
+        for policy_id, result in self._policy_results(said, held).items():
             for control in plan.get(policy_id, ()):
                 worst[control] = max(worst.get(control, result), result)
         return worst
 
-    def _plan(self, kind: tuple[str, str]) -> Mapping[str, tuple[ControlKey, ...]]:
+    def _plan(self, kind: _Kind) -> Mapping[str, tuple[ControlKey, ...]]:
         """Return, by policy, the controls that credentials of one kind can pass or fail."""
         if kind not in self._plans:
             provider, _ = kind
@@ -165,21 +170,25 @@ class ComplianceBuilder:
         """Return the results of every control, and how many credentials it is about."""
         results: Counter[tuple[ControlKey, _Result]] = Counter()
         applicable: Counter[ControlKey] = Counter()
-        for kind, number in self._kinds.items():
+        kinds = Counter(self._passed)
+        for judged, number in self._judged.items():
+            kinds[judged[0]] += number
+        for kind, number in kinds.items():
             controls = {control for found in self._plan(kind).values() for control in found}
             for control in controls:
                 applicable[control] += number
-        for (kind, outcomes), number in (self._judged + self._remembered).items():
-            for control, result in self._worst(kind, dict(outcomes)).items():
+        for judged, number in self._judged.items():
+            for control, result in self._worst(judged).items():
                 results[control, result] += number
-        for (kind, outcomes), number in self._remembered.items():
-            for control in self._worst(kind, dict(outcomes)):
+        for judged, number in self._remembered.items():
+            for control, result in self._worst(judged).items():
+                results[control, result] += number
                 applicable[control] += number
         return results, applicable
 
 
-def _outcomes(credential: Credential, results: Mapping[str, _Result]) -> _Outcomes:
-    return (credential.provider, credential.type), frozenset(results.items())
+def _held(states: Iterable[FindingState]) -> _Held:
+    return tuple([(state.policy_id, state.status) for state in states])
 
 
 def _row(

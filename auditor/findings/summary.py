@@ -1,8 +1,9 @@
 """The counts of a run and its one sentence, built while findings and credentials stream by."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from auditor import wording
 from auditor.findings.view import Summary
@@ -15,6 +16,7 @@ from auditor.model import (
     FindingStatus,
     NotEvaluable,
     Outcome,
+    Resolution,
     Severity,
     Verdict,
 )
@@ -27,31 +29,35 @@ NAMED_SOURCES = 3
 WORST = (Severity.CRITICAL, Severity.HIGH)
 
 
+_Life = tuple[FindingStatus, Change, Resolution | None, bool]
+"""How a finding stands, and whether its source could not be read."""
+_Kind = tuple[Severity, str, str, str]
+"""Of an open finding: its policy, and the provider and organization id of its credential."""
+
+
 class SummaryBuilder:
-    """Counts what passes by; holds numbers, never credentials or findings."""
+    """Counts what passes by; holds numbers, never credentials or findings.
+
+    Few combinations differ among many findings: those are counted, and taken apart at the end.
+    """
 
     def __init__(self) -> None:
-        self._credentials = 0
+        self._credentials: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """By provider and state of use."""
         self._with_findings = 0
         self._unread: set[int] = set()
-        self._suppressed = self._stale = self._resolved = self._fixed = 0
-        self._status: Counter[str] = Counter()
-        self._change: Counter[str] = Counter()
-        self._resolution: Counter[str] = Counter()
-        self._severity: Counter[str] = Counter()
-        self._policy: Counter[str] = Counter()
-        self._provider: Counter[str] = Counter()
-        self._organization: Counter[str] = Counter()
-        self._owner: Counter[str] = Counter()
-        self._credential_provider: Counter[str] = Counter()
-        self._credential_state: Counter[str] = Counter()
+        self._lives: defaultdict[_Life, int] = defaultdict(int)
+        self._open: defaultdict[_Kind, int] = defaultdict(int)
+        self._owners: defaultdict[str, int] = defaultdict(int)
 
     def credential(self, credential: Credential, *, has_findings: bool) -> None:
         """Count a credential that this run has read; *has_findings* means open ones."""
-        self._credentials += 1
+        self._credentials[credential.provider, credential.last_used_state] += 1
         self._with_findings += has_findings
-        self._credential_provider[credential.provider] += 1
-        self._credential_state[credential.last_used_state] += 1
+
+    def clean_credentials(self, provider: str, last_used_state: str, number: int) -> None:
+        """Count credentials without findings that this run has read."""
+        self._credentials[provider, last_used_state] += number
 
     def unread_credential(self, credential: Credential, *, has_findings: bool) -> None:
         """Count a credential that is only remembered; once, however many findings it has."""
@@ -63,47 +69,50 @@ class SummaryBuilder:
     def finding(self, finding: Finding) -> None:
         """Count a finding that stands, or that ended in this run."""
         state = finding.state
-        self._status[state.status] += 1
-        self._change[state.change] += 1
-        if state.status is FindingStatus.SUPPRESSED:
-            self._suppressed += 1
-        elif state.status is FindingStatus.OPEN:
-            self._open(finding)
-        elif state.change is Change.RESOLVED and state.resolution is not None:
-            self._resolved += 1
-            self._fixed += state.resolution.is_fixed
-            self._resolution[state.resolution] += 1
-        if state.stale_since is not None:
-            self._stale += state.status is FindingStatus.OPEN
-
-    def _open(self, finding: Finding) -> None:
-        credential = finding.credential
-        self._severity[finding.state.severity] += 1
-        self._policy[finding.state.policy_id] += 1
-        self._provider[credential.provider] += 1
-        self._organization[f"{credential.provider}:{credential.organization.id}"] += 1
-        self._owner[credential.owner or ""] += 1
+        status = state.status
+        self._lives[status, state.change, state.resolution, state.stale_since is not None] += 1
+        if status is FindingStatus.OPEN:
+            credential = finding.credential
+            kind = (
+                state.severity,
+                state.policy_id,
+                credential.provider,
+                credential.organization.id,
+            )
+            self._open[kind] += 1
+            self._owners[credential.owner or ""] += 1
 
     def build(self, coverage: Sequence[Coverage]) -> Summary:
         """Return the summary of the run that covered *coverage*."""
+        statuses, open_findings = _by(self._lives, 0), self._open
+        ended: Counter[Resolution] = Counter()
+        stale = 0
+        for (status, change, resolution, is_stale), number in self._lives.items():
+            if status is FindingStatus.RESOLVED and change is Change.RESOLVED and resolution:
+                ended[resolution] += number
+            elif status is FindingStatus.OPEN and is_stale:
+                stale += number
+        organizations: Counter[str] = Counter()
+        for (_, _, provider, organization), number in open_findings.items():
+            organizations[f"{provider}:{organization}"] += number
         return Summary(
-            credentials=self._credentials,
+            credentials=sum(self._credentials.values()),
             credentials_with_findings=self._with_findings,
-            findings=self._status[FindingStatus.OPEN],
-            suppressed=self._suppressed,
-            stale=self._stale,
-            resolved=self._resolved,
-            fixed=self._fixed,
-            by_severity=_in_order(self._severity, Severity),
-            by_status=_in_order(self._status, FindingStatus),
-            by_change=_in_order(self._change),
-            by_resolution=_in_order(self._resolution),
-            by_policy=_in_order(self._policy),
-            by_provider=_in_order(self._provider),
-            by_organization=_in_order(self._organization),
-            by_owner=_in_order(self._owner),
-            credentials_by_provider=_in_order(self._credential_provider),
-            credentials_by_state=_in_order(self._credential_state),
+            findings=statuses[FindingStatus.OPEN],
+            suppressed=statuses[FindingStatus.SUPPRESSED],
+            stale=stale,
+            resolved=ended.total(),
+            fixed=sum(number for resolution, number in ended.items() if resolution.is_fixed),
+            by_severity=_in_order(_by(open_findings, 0), Severity),
+            by_status=_in_order(statuses, FindingStatus),
+            by_change=_in_order(_by(self._lives, 1)),
+            by_resolution=_in_order(ended),
+            by_policy=_in_order(_by(open_findings, 1)),
+            by_provider=_in_order(_by(open_findings, 2)),
+            by_organization=_in_order(organizations),
+            by_owner=_in_order(self._owners),
+            credentials_by_provider=_in_order(_by(self._credentials, 0)),
+            credentials_by_state=_in_order(_by(self._credentials, 1)),
             verdict=self._verdict(coverage),
         )
 
@@ -114,29 +123,38 @@ class SummaryBuilder:
         return f"{self._found(is_whole=reading.is_whole)}; {reading.sentence}."
 
     def _found(self, *, is_whole: bool) -> str:
-        found = self._status[FindingStatus.OPEN]
+        statuses, severities = _by(self._lives, 0), _by(self._open, 0)
+        found, suppressed = statuses[FindingStatus.OPEN], statuses[FindingStatus.SUPPRESSED]
+        known = wording.count(sum(self._credentials.values()), "credential")
         if not found and is_whole:
-            text = f"No open finding on {wording.count(self._credentials, 'credential')}"
+            text = f"No open finding on {known}"
         elif not found:
-            known = wording.count(self._credentials, "credential")
             text = f"No open finding on the {known} that could be read"
         else:
-            worst = [f"{self._severity[one]:,} {one}" for one in WORST if self._severity[one]]
-            text = f"{wording.count(found, 'open finding')} on {self._where()}" + (
+            worst = [f"{severities[one]:,} {one}" for one in WORST if severities[one]]
+            text = f"{wording.count(found, 'open finding')} on {self._where(known)}" + (
                 f", {wording.listing(worst)}" if worst else ""
             )
-        if self._suppressed:
-            text += f" ({self._suppressed:,} more under exceptions)"
+        if suppressed:
+            text += f" ({suppressed:,} more under exceptions)"
         return text
 
-    def _where(self) -> str:
+    def _where(self, known: str) -> str:
         """Say on how many credentials; of how many, only where all that are meant were read."""
         if not self._unread:
-            return f"{self._with_findings:,} of {wording.count(self._credentials, 'credential')}"
+            return f"{self._with_findings:,} of {known}"
         return (
             f"{wording.count(self._with_findings, 'credential')} "
             f"({len(self._unread):,} of them not read this time)"
         )
+
+
+def _by(counts: Mapping[tuple[Any, ...], int], place: int) -> Counter[str]:
+    """Return *counts* by what stands at one place of their keys."""
+    sums: Counter[str] = Counter()
+    for key, number in counts.items():
+        sums[key[place]] += number
+    return sums
 
 
 class _Reading:
@@ -207,7 +225,7 @@ def _named(names: Sequence[str]) -> str:
     return wording.listing(names)
 
 
-def _in_order(counts: Mapping[str, int], always: type[StrEnum] | None = None) -> dict[str, int]:
+def _in_order(counts: Mapping[Any, int], always: type[StrEnum] | None = None) -> dict[str, int]:
     """Return *counts* sorted by key; every member of *always* is there, with 0 at least."""
     filled = {member.value: 0 for member in always or ()}
     filled |= {str(name): count for name, count in counts.items() if count}

@@ -1,6 +1,6 @@
 """The middle of the line: what was seen → verdicts → findings → one view for every report."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -14,6 +14,7 @@ from auditor.line.neighbours import Neighbourhood
 from auditor.line.ranked import RankedFindings
 from auditor.line.setting import Setting
 from auditor.model import Absence, Change, Credential, FindingState, FindingStatus, Verdict
+from auditor.policy import ALONE
 from auditor.store import Book
 
 
@@ -39,19 +40,44 @@ class Judging:
 
     def judge(self, book: Book) -> None:
         """Judge every credential read in this run, and remember what was not read."""
+        clean: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        asks = self.neighbourhood.is_asked
         for credential, prior in book.judgeable():
-            verdicts = self._evaluate(credential, prior)
-            if not (verdicts or prior):  # most are clean
-                self.compliance.add(credential, (), ())
-                self.summary.credential(credential, has_findings=False)
-                continue
-            is_whole = book.was_read_whole(credential)
-            states = self._reconcile(credential, prior, verdicts, is_whole=is_whole)
-            if states:
-                book.record(states)
-            self.summary.credential(credential, has_findings=self._report(credential, states))
+            neighbours = self.neighbourhood.explore(credential, prior) if asks else ALONE
+            # Idleness and age end where the evidence ends: for a file source that is its as_of.
+            verdicts = self.policies.evaluate(credential, credential.observed_at, neighbours)
+            if verdicts or prior:
+                self._follow(book, credential, prior, verdicts)
+            else:  # most are clean: all that is told of them is how many there are
+                clean[credential.provider, credential.type, credential.last_used_state] += 1
+        for (provider, kind, state), number in clean.items():
+            self.compliance.add_clean(provider, kind, number)
+            self.summary.clean_credentials(provider, state, number)
         for _uid, group in groupby(book.remaining(), key=lambda found: found[2].uid):
             self._remember(book, list(group))
+
+    def _follow(
+        self,
+        book: Book,
+        credential: Credential,
+        prior: tuple[FindingState, ...],
+        verdicts: Sequence[Verdict],
+    ) -> None:
+        """Say what becomes of the findings of a credential that was read."""
+        self.not_evaluable.add(credential, verdicts)
+        states = reconcile(
+            credential,
+            prior,
+            verdicts,
+            now=self.now,
+            policies=self.in_force,
+            exceptions=self.exceptions,
+            is_whole=book.was_read_whole(credential),
+        )
+        self.compliance.add(credential, verdicts, states)
+        if states:
+            book.record(states)
+        self.summary.credential(credential, has_findings=self._report(credential, states))
 
     def _remember(self, book: Book, found: list[tuple[FindingState, Absence, Credential]]) -> None:
         """Say what becomes of the findings of a credential that this run has not read."""
@@ -61,34 +87,6 @@ class Judging:
         self.compliance.add_unread(credential, after)
         has_findings = self._report(credential, after)
         self.summary.unread_credential(credential, has_findings=has_findings)
-
-    def _evaluate(
-        self, credential: Credential, prior: tuple[FindingState, ...]
-    ) -> Sequence[Verdict]:
-        # Idleness and age end where the evidence ends: for a file source that is its as_of.
-        neighbours = self.neighbourhood.explore(credential, prior)
-        return self.policies.evaluate(credential, credential.observed_at, neighbours)
-
-    def _reconcile(
-        self,
-        credential: Credential,
-        prior: tuple[FindingState, ...],
-        verdicts: Sequence[Verdict],
-        *,
-        is_whole: bool,
-    ) -> list[FindingState]:
-        self.not_evaluable.add(credential, verdicts)
-        states = reconcile(
-            credential,
-            prior,
-            verdicts,
-            now=self.now,
-            policies=self.in_force,
-            exceptions=self.exceptions,
-            is_whole=is_whole,
-        )
-        self.compliance.add(credential, verdicts, states)
-        return states
 
     def _report(self, credential: Credential, states: list[FindingState]) -> bool:
         """Keep what reports show of *states*; tells whether any finding is open."""

@@ -87,6 +87,18 @@ def test_a_credential_without_violations_passes(
     assert counts(row(builder, "nist-800-53-r5", "AC-2(3)")) == (1, 1, 0, 0, 0)
 
 
+def test_clean_credentials_pass_as_if_each_had_been_added(
+    builder: ComplianceBuilder, credential: Callable[..., Credential]
+) -> None:
+    one_by_one = ComplianceBuilder(POLICIES, IN_FORCE)
+    for subject in (credential(), credential(), credential(provider="aws")):
+        one_by_one.add(subject, (), ())
+    builder.add_clean(credential().provider, credential().type, 2)
+    builder.add_clean("aws", credential().type, 1)
+
+    assert builder.build() == one_by_one.build()
+
+
 def test_a_standard_counts_only_credentials_it_speaks_about(
     builder: ComplianceBuilder, credential: Callable[..., Credential]
 ) -> None:

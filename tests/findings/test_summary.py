@@ -92,6 +92,18 @@ def test_open_findings_are_counted_by_everything_people_ask_for(
     assert summary.credentials_by_state == {"unknown": 1, "used": 1}
 
 
+def test_clean_credentials_count_as_if_each_had_been_counted(
+    credential: Callable[..., Credential],
+) -> None:
+    one_by_one, at_once = SummaryBuilder(), SummaryBuilder()
+    for _ in range(3):
+        one_by_one.credential(credential(), has_findings=False)
+
+    at_once.clean_credentials("keycard", LastUsedState.USED, 3)
+
+    assert at_once.build(READ) == one_by_one.build(READ)
+
+
 def test_suppressed_stale_and_ended_findings_are_counted_apart(
     credential: Callable[..., Credential], state: FindingState, now: datetime
 ) -> None:
