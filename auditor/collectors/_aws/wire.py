@@ -36,8 +36,8 @@ _VERSIONS = {Api.IAM: "2010-05-08", Api.STS: "2011-06-15"}
 _TARGETS = {Api.ORGANIZATIONS: "AWSOrganizationsV20161128"}
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _LONGEST_BACKOFF = 20.0
-_APART = 0.001
-"""Seconds between two calls in an account: what one costs us, and little beside its way."""
+_APART = 0.0005
+"""Seconds between two calls in an account: about what one costs us, little beside its way."""
 _PATIENCE = 4
 """A throttled call will succeed; it is sent this many times more often than a failing one."""
 
