@@ -71,7 +71,7 @@ class RankedFindings:
     memory. The file has no name and goes with the object.
     """
 
-    def __init__(self, in_memory: int = 4 << 20) -> None:
+    def __init__(self, in_memory: int = 1 << 20) -> None:
         """Begin an empty collection; about *in_memory* bytes wait before they are written."""
         self._ranks: dict[Rank, list[_Pass]] = {}
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
