@@ -17,7 +17,7 @@ SMALL = 2_000
 """Bytes; a finding has about a thousand."""
 
 
-@pytest.fixture(params=[SMALL, 4 << 20], ids=["on disk", "in memory"])
+@pytest.fixture(params=[SMALL, 1 << 26], ids=["on disk", "in memory"])
 def ranked(request: pytest.FixtureRequest) -> Iterator[RankedFindings]:
     """An empty collection, which keeps next to nothing or everything in memory."""
     with RankedFindings(request.param) as empty:
