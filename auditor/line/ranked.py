@@ -3,19 +3,30 @@
 import heapq
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
 import msgspec
 from msgspec import Struct
 
-from auditor.model import Credential, Evidence, Finding, FindingState, Remediation, Risk
+from auditor.model import (
+    Credential,
+    Evidence,
+    Finding,
+    FindingState,
+    Remediation,
+    Risk,
+    Severity,
+)
 
+_CHUNK = 1 << 15
+"""Bytes; larger ones are read no faster."""
 _MOST_SHARED = 2_048
 
-Rank = tuple[int, int, str]
-"""Ascending: risk and severity below zero, policy."""
+Rank = tuple[int, Severity, str]
+"""Risk, severity, policy."""
 
 
 class _Shared(Struct, frozen=True, array_like=True):
@@ -72,7 +83,7 @@ class RankedFindings:
     """
 
     def __init__(self, in_memory: int = 1 << 20) -> None:
-        """Begin an empty collection; about *in_memory* bytes wait before they are written."""
+        """Begin an empty collection; at most about *in_memory* bytes wait to be written."""
         self._ranks: dict[Rank, list[_Pass]] = {}
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
         self._end = 0
@@ -96,12 +107,14 @@ class RankedFindings:
             raise
         newest.count += 1
         self._waiting += len(newest.waiting) - before
-        if self._waiting >= self._in_memory:
-            self._write()
+        if len(newest.waiting) >= _CHUNK:
+            self._write([newest])
+        elif self._waiting >= self._in_memory:
+            self._write(chain.from_iterable(self._ranks.values()))
 
     def __iter__(self) -> Iterator[Finding]:
         """Yield every finding, highest risk first; may be started again."""
-        for rank in sorted(self._ranks):
+        for rank in sorted(self._ranks, key=_place):
             passes = self._ranks[rank]
             if len(passes) == 1:
                 yield from self._read(passes[0])
@@ -126,7 +139,7 @@ class RankedFindings:
     def _pass_of(self, finding: Finding) -> _Pass:
         """Return where *finding* goes."""
         state = finding.state
-        rank = (-finding.risk.score, -state.severity.rank, state.policy_id)
+        rank = (finding.risk.score, state.severity, state.policy_id)
         passes = self._ranks.get(rank)
         if passes is None:
             passes = self._ranks[rank] = [_Pass()]
@@ -136,19 +149,19 @@ class RankedFindings:
         passes[-1].last_uid = uid
         return passes[-1]
 
-    def _write(self) -> None:
+    def _write(self, passes: Iterable[_Pass]) -> None:
         """Move what waits to the file."""
-        for passes in self._ranks.values():
-            for one in passes:
-                if one.count:
-                    chunk = one.chunk()
-                    self._file.write(chunk)
-                    one.chunks.append((self._end, len(chunk)))
-                    self._end += len(chunk)
-                    one.waiting.clear()
-                    one.count = 0
+        for one in passes:
+            if not one.count:
+                continue
+            chunk = one.chunk()
+            self._file.write(chunk)
+            one.chunks.append((self._end, len(chunk)))
+            self._end += len(chunk)
+            self._waiting -= len(one.waiting)
+            one.waiting.clear()
+            one.count = 0
         self._file.flush()
-        self._waiting = 0
 
     def _read(self, one: _Pass) -> Iterator[Finding]:
         number = self._file.fileno()
@@ -202,6 +215,11 @@ class RankedFindings:
             remediation=kept.remediation or shared.remediation,
             controls=shared.controls,
         )
+
+
+def _place(rank: Rank) -> tuple[int, int, str]:
+    risk, severity, policy_id = rank
+    return -risk, -severity.rank, policy_id
 
 
 def _uid(finding: Finding) -> str:

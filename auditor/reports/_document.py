@@ -146,7 +146,7 @@ class CredentialEntry(Struct, frozen=True):
     url: str | None
 
 
-class FindingEntry(Struct, frozen=True, kw_only=True):
+class FindingEntry(Struct, frozen=True):
     """A finding: open, suppressed, or ended in this run."""
 
     id: str
@@ -236,30 +236,31 @@ class FindingEntries:
         """Return the report's shape of *finding*."""
         state = finding.state
         mapped = self._mapped(finding)
+        # By place: a struct of so many fields takes its time to find names.
         return FindingEntry(
-            id=state.id,
-            policy_id=state.policy_id,
-            title=finding.title,
-            message=finding.message,
-            severity=state.severity,
-            category=finding.category,
-            status=state.status,
-            change=state.change,
-            resolution=state.resolution,
-            resolved_at=state.resolved_at,
-            superseded_by=state.superseded_by,
-            risk=finding.risk,
-            first_seen_at=state.first_seen_at,
-            last_seen_at=state.last_seen_at,
-            stale_since=state.stale_since,
-            not_evaluable_since=state.not_evaluable_since,
-            credential=credential_entry(finding.credential),
-            evidence=finding.evidence,
-            rationale=finding.rationale,
-            remediation=finding.remediation,
-            controls=mapped.controls,
-            exception=state.exception,
-            control_certainty=mapped.certainty,
+            state.id,
+            state.policy_id,
+            finding.title,
+            finding.message,
+            state.severity,
+            finding.category,
+            state.status,
+            state.change,
+            state.resolution,
+            state.resolved_at,
+            state.superseded_by,
+            finding.risk,
+            state.first_seen_at,
+            state.last_seen_at,
+            state.stale_since,
+            state.not_evaluable_since,
+            credential_entry(finding.credential),
+            finding.evidence,
+            finding.rationale,
+            finding.remediation,
+            mapped.controls,
+            state.exception,
+            mapped.certainty,
         )
 
     def _mapped(self, finding: Finding) -> "_Mapped":

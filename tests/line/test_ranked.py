@@ -41,7 +41,7 @@ def many(count: int) -> list[Finding]:
     dice = random.Random(7)
     found = []
     for number in range(count // 2):
-        score = dice.randint(0, 100)
+        score = dice.choice((0, 41, 42, 100))
         found.append(finding(10_000 + number, score=score))
         found.append(finding(10_000 + number, "stale-credential", score=score))
     return found
