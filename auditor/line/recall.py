@@ -54,11 +54,14 @@ def recall(store: Store, config: Config, run: str) -> Iterator[ReportView]:
         found = store.findings_at(record.id)
         for _uid, group in groupby(found, key=lambda one: one[1].uid):
             shown = [(state, credential) for state, credential in group if is_shown(state)]
+            if not shown:
+                continue
+            # All findings of a credential are about one object: what it amounts to is found once.
+            credential = replace(shown[0][1], raw={})
             states = [state for state, _credential in shown]
-            for state, credential in shown:
-                neighbours = neighbourhood.explore(credential, states)
-                slim = replace(credential, raw={})
-                ranked.add(explainer.finding(slim, state, neighbours))
+            neighbours = neighbourhood.explore(credential, states)
+            for state in states:
+                ranked.add(explainer.finding(credential, state, neighbours))
         yield ReportView(
             run=outcome.info,
             coverage=coverage,
