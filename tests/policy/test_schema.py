@@ -9,9 +9,13 @@ import pytest
 from auditor.errors import PolicyError
 from auditor.model import Remediation, Severity
 from auditor.policy import Control, catalogue
-from auditor.policy.reading import read
+from auditor.policy.reading import find_files, read
+from auditor.policy.settings import PolicySettings
+from auditor.resources import bundled
 
 Write = Callable[..., Path]
+
+BUILTIN = bundled("policies")
 
 
 def problem(path: Path) -> str:
@@ -154,9 +158,14 @@ def test_the_problems_of_all_files_are_told_at_once(write_policy: Write) -> None
     write_policy("second", when="credential.y")
     write_policy("third")
     with pytest.raises(PolicyError) as caught:
-        catalogue(first.parent)
+        catalogue(BUILTIN, PolicySettings(directories=(str(first.parent),)), first.parent)
     assert "first.yaml:6:18" in str(caught.value)
     assert "second.yaml:6:18" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", find_files(BUILTIN), ids=lambda path: path.stem)
+def test_what_ships_passes_every_check_of_a_users_file(path: Path) -> None:
+    assert read(path).policy.id == path.stem
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
