@@ -63,6 +63,7 @@ def _part(*, small: bool = False) -> Any:
 class Table(SQLModel):
     """The base of all tables, with a metadata collection of its own."""
 
+    model_config = {"defer_build": True}
     metadata: ClassVar[MetaData] = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_name)s",
