@@ -22,10 +22,14 @@ from sqlalchemy.pool import StaticPool
 
 from auditor.errors import ConfigError, StoreError
 from auditor.store.postgres import expect_much, postgres_engine, take_any_time
+from auditor.store.schema import create
 from auditor.store.unwritable import Unwritable, unwritable
 
 HEAD = "0002"
 """The newest migration; a database that names any other is either older or newer."""
+
+_BEFORE_ALL = "base"
+"""What Alembic calls the state before the first migration."""
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one, and anybody for PostgreSQL to answer."""
@@ -205,7 +209,10 @@ class Database:
                     connection.execute(
                         text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION}
                     )
-                if self._version(connection) != HEAD:
+                version = self._version(connection)
+                if version is None:
+                    create(connection, HEAD)
+                elif version != HEAD:
                     from auditor.store.migrate import upgrade  # noqa: PLC0415 - slow to import
 
                     upgrade(connection, self.name)
@@ -230,7 +237,7 @@ class Database:
         names = set(inspect(connection).get_table_names())
         if "alembic_version" in names:
             row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-            return None if row is None else str(row[0])
+            return _BEFORE_ALL if row is None else str(row[0])
         if names:
             raise StoreError(
                 f"{self.name} holds other tables ({', '.join(sorted(names)[:3])}) and is no "

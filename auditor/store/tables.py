@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -312,6 +313,8 @@ def _clustered(row: type[Table]) -> Any:
 
 for _row in (Presence, Version, Raw):
     _clustered(_row)
+
+Sequence("collection_seq", metadata=Table.metadata)  # PostgreSQL's; see `auditor.store.claims`
 
 _is_open = text("until IS NULL")
 _open_presences = Index(

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from auditor.errors import AuditorError, ConfigError, StoreError
 from auditor.model import Credential
 from auditor.store import Store
 from auditor.store.database import HEAD, Database
-from auditor.store.migrate import head
+from auditor.store.migrate import head, upgrade
+from auditor.store.schema import create
 from auditor.store.tables import Table
 from tests.store.conftest import Line
 
@@ -65,6 +67,48 @@ def test_the_tables_are_exactly_what_the_migrations_make(url: str) -> None:
         assert compare_metadata(context, Table.metadata) == []
 
 
+def test_a_new_database_is_what_all_migrations_make_of_an_empty_one(url: str) -> None:
+    database = Database(url)
+    with database.engine.connect() as connection:
+        create(connection, HEAD)
+        created = shape(connection)
+        connection.rollback()
+        assert shape(connection) == {}
+        upgrade(connection, database.name)
+        assert shape(connection) == created
+        connection.rollback()
+    database.close()
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """All that a database knows of its tables, and the migration it says it stands at."""
+    look = inspect(connection)
+    found: dict[str, object] = {
+        name: (
+            [column | {"type": str(column["type"])} for column in look.get_columns(name)],
+            look.get_pk_constraint(name),
+            sorted(map(str, look.get_unique_constraints(name))),
+            sorted(
+                (str(index["name"]), index["column_names"], index["unique"], options(index))
+                for index in look.get_indexes(name)
+            ),
+        )
+        for name in look.get_table_names()
+    }
+    if connection.dialect.name == "sqlite":
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master"))
+        found |= {f"{name}, as SQL": " ".join((sql or "").split()) for name, sql in rows}
+    elif sequences := look.get_sequence_names():
+        found["sequences"] = sorted(sequences)
+    if "alembic_version" in found:
+        found["version"] = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def options(index: ReflectedIndex) -> dict[str, str]:
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+
+
 def test_opening_again_changes_nothing(url: str, credential: Build, now: datetime) -> None:
     with Store.open(url) as store:
         run_id = Line(store).run(now, [credential()])
@@ -99,15 +143,27 @@ def test_a_database_of_somebody_else_is_refused(url: str) -> None:
         Store.open(url)
 
 
+@pytest.mark.parametrize(
+    ("step", "before"),
+    [
+        ("auditor.store.database.create", []),
+        ("auditor.store.migrate.upgrade", ["CREATE TABLE alembic_version (version_num TEXT)"]),
+    ],
+)
 def test_a_migration_that_dies_leaves_the_database_as_it_was(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, step: str, before: list[str]
 ) -> None:
-    def die(connection: object, name: str) -> None:
-        connection.execute(text("CREATE TABLE run (id INTEGER)"))  # type: ignore[attr-defined]
+    def die(connection: Connection, name: str) -> None:
+        connection.execute(text("CREATE TABLE run (id INTEGER)"))
         raise KeyboardInterrupt
 
+    database = Database(url)
+    with database.write() as connection:
+        for statement in before:
+            connection.execute(text(statement))
+    database.close()
     with monkeypatch.context() as patch:
-        patch.setattr("auditor.store.migrate.upgrade", die)
+        patch.setattr(step, die)
         with pytest.raises(KeyboardInterrupt):
             Store.open(url)
     Store.open(url).close()
