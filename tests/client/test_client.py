@@ -3,10 +3,12 @@ import gzip
 import logging
 import ssl
 import time
+import tomllib
 import traceback
 import zlib
 from datetime import timedelta
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 import trustme
@@ -547,3 +549,10 @@ async def test_no_failure_shows_the_token(server, other, client_for, caplog):
         assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
     assert TOKEN not in caplog.text
+
+
+def test_what_httpcore_looks_for_with_every_request_comes_with_us():
+    """It imports sniffio several times a request; to look in vain costs a third of the request."""
+    project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
+
+    assert any(one.startswith("sniffio") for one in project["dependencies"])
