@@ -85,18 +85,21 @@ class Report(NamedTuple):
 async def fetch(caller: Caller, now: datetime, patience: timedelta) -> Report:
     """Return a report, made anew where there is none; raises `SourceError`.
 
-    A report older than AWS itself allows is asked for again and, failing that, used as it is: its
-    time tells.
+    A report older than AWS itself allows is asked for again. One that AWS calls complete a second
+    time, or that is all there is in the end, is used as it is: its time tells.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + patience.total_seconds()
     pause = _FIRST_POLL
     oldest_wanted = now - GOOD_FOR - _SLACK
-    report = await _at_once(caller)
+    report, before = await _at_once(caller), None
     while True:
         last_chance = loop.time() + pause > until
-        if report is not None and (report.generated_at >= oldest_wanted or last_chance):
-            return report
+        if report is not None:
+            is_settled = report.generated_at == before
+            if report.generated_at >= oldest_wanted or is_settled or last_chance:
+                return report
+        before = report and report.generated_at
         if last_chance:
             late = Unavailable(
                 f"The credential report of {caller.subject} was not ready within "

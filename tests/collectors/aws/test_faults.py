@@ -43,11 +43,13 @@ async def test_a_report_four_hours_old_is_replaced(crowd, source, now):
     assert {c.data_as_of for c in read.credentials.values()} == {now}
 
 
-async def test_an_older_report_that_is_all_there_is_tells_its_age(crowd, source, now):
+async def test_an_older_report_that_aws_calls_complete_twice_is_believed(crowd, fake, source, now):
+    """It tells its age; waiting out `report_wait`, ten minutes, would bring no other."""
     crowd.reporting.good_for = 30 * DAY
     crowd.make_report(now - 3 * DAY)
-    read = await source(report_wait=timedelta(seconds=1)).read()
+    read = await source().read()
     assert {c.data_as_of for c in read.credentials.values()} == {now - 3 * DAY}
+    assert fake.calls["GenerateCredentialReport"] == 2
 
 
 @pytest.mark.parametrize("is_denied", [True, False])
