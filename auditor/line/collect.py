@@ -116,8 +116,7 @@ async def _collect_source(step: Collecting, source: SourceConfig, now: datetime)
         except SourceError as error:
             await _fail(step, source, error)
         else:
-            await _collect_units(step, source, collector, units, now)
-            await _settle_missing(step, source, collector, units, now)
+            await _read_units(step, source, collector, units, now)
         finally:
             await collector.aclose()
 
@@ -157,6 +156,16 @@ async def _collect_units(
             await _collect_unit(step, source, collector, unit, now)
 
     await _side_by_side([one(unit) for unit in units])
+
+
+async def _read_units(
+    step: Collecting, source: SourceConfig, collector: Collector, units: list[Unit], now: datetime
+) -> None:
+    if not units and not list(collector.context.known_organizations()):
+        await _fail(step, source, _nothing_listed(source))
+        return
+    await _collect_units(step, source, collector, units, now)
+    await _settle_missing(step, source, collector, units, now)
 
 
 async def _settle_missing(
@@ -261,6 +270,16 @@ async def _fail(step: Collecting, source: SourceConfig, error: ConfigError | Sou
         )
     for part in coverage:
         _log_coverage(part)
+
+
+def _nothing_listed(source: SourceConfig) -> SourceError:
+    """Return the failure of a login that sees nothing: that is no proof that all is well."""
+    failure = UnexpectedResponse(
+        f"{source.name} lists no organization for the auditor's own credential, so nothing was "
+        "read; give it access, or name what to read"
+    )
+    failure.kind = "nothing_listed"
+    return failure
 
 
 def _too_slow(step: Collecting, collector: Collector) -> Unavailable:

@@ -9,9 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from auditor import wording
 from auditor.collectors.interface import Amendment, Item, Note
 from auditor.model import Certainty, Credential, Organization, PermissionsSubject
 from auditor.policy.privilege import classify, reasons
+
+_INFERRED = (
+    "The permissions are judged as the credentials' own, although Keycard documents them as the "
+    "caller's; set `permissions_subject` of this source if you know."
+)
 
 
 class Grants:
@@ -52,13 +58,16 @@ class Grants:
             yield self._amend(subject, certainty)
             if subject is PermissionsSubject.CALLER:
                 yield self._own_grant(self._example)
+            elif (subject, certainty) == (PermissionsSubject.CREDENTIAL, Certainty.INFERRED):
+                yield self._note(_INFERRED)
             if self._own_uid is not None:
                 own = PermissionsSubject.CREDENTIAL
                 yield self._amend(own, Certainty.STATED, only=self._own_uid)
         if self._without_map:
             yield self._note(
-                f"Keycard sent no permissions for {self._without_map} credentials, asked in both "
-                "documented spellings; what they may do is unknown."
+                "Keycard sent no permissions for "
+                f"{wording.count(self._without_map, 'credential')}, asked in both documented "
+                "spellings; what may be done with them is unknown."
             )
 
     def _decide(self, said: str, *, is_whole: bool) -> tuple[PermissionsSubject, Certainty]:
@@ -81,7 +90,8 @@ class Grants:
         because = f" ({', '.join(named)})" if named else ""
         advice = "" if own.privilege in ("read", "none") else " Reading is all it needs: narrow it."
         return self._note(
-            f"The permissions Keycard shows on {self._maps} credentials are the auditor's own "
+            f"The permissions Keycard shows on {wording.count(self._maps, 'credential')} are the "
+            "auditor's own "
             "(the caller's), so no credential is judged by them. The auditor's own grant is "
             f"{own.privilege}{because}.{advice}"
         )

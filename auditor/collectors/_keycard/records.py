@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from auditor import wording
 from auditor.client import Batch
 from auditor.collectors._keycard.grants import Grants
 from auditor.collectors.interface import Gap, Item, Note
@@ -211,11 +212,11 @@ class Reading:
         is_whole = is_whole and not self._gaps
         yield from self._gaps
         if self._gaps_left_out:
-            text = f"{self._gaps_left_out} more parts could not be read either"
+            text = f"{wording.count(self._gaps_left_out, 'more part')} could not be read either"
             yield Gap("incomplete", text, self.organization)
         yield from self._grants.conclusions(permissions_subject, is_whole=is_whole)
         for problem, count in sorted(self._problems.items()):
-            text = f"{problem} in {count} records; the value is unknown there."
+            text = f"{problem} in {wording.count(count, 'record')}; the value is unknown there."
             yield Note(text, self.organization)
 
     def _with_use(self, credential: Credential, *, is_recorded: bool) -> Credential:

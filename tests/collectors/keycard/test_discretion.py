@@ -1,5 +1,6 @@
-"""A whole audit with canaries in every place a secret can be: none is found anywhere."""
+"""Whole audits: canaries in every place a secret can be, and a login that sees nothing."""
 
+import json
 import os
 import subprocess
 import sys
@@ -63,3 +64,15 @@ def test_no_secret_is_in_any_output_log_report_or_database(config, server, fake)
         assert b"CANARY" not in output
         assert basic not in output
         assert b"Traceback" not in output
+
+
+def test_a_login_that_sees_no_organization_has_audited_nothing(config, fake):
+    fake.organizations.clear()
+
+    run = audit(config, KEYCARD_CLIENT_SECRET=CLIENT_SECRET)
+
+    assert run.returncode == 3, run.stderr.decode()
+    report = json.loads((config.parent / "reports" / "report-1.json").read_text())
+    (part,) = report["coverage"]
+    assert (part["status"], part["reason"]) == ("failed", "nothing_listed")
+    assert "lists no organization" in part["error"]

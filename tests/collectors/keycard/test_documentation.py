@@ -52,6 +52,7 @@ def test_no_key_is_documented_that_does_not_exist():
     [
         *(kind.kind for kind in (AccessDenied, AuthenticationFailed, NotFound, Unavailable)),
         *("repeated_cursor", "missing_cursor", "too_many_pages", "malformed_record", "not_listed"),
+        "nothing_listed",
     ],
 )
 def test_every_reason_is_documented(reason):

@@ -105,7 +105,7 @@ async def test_a_time_far_in_the_future_is_a_data_problem(fake, keycard, now):
     read, credential = await only(keycard, fake, last_used_at=stamp(now + timedelta(days=30)))
 
     assert credential.last_used_state is LastUsedState.UNKNOWN
-    assert any("lies in the future in 1 records" in note for note in read.notes)
+    assert any("lies in the future in 1 record;" in note for note in read.notes)
 
 
 async def test_a_use_during_the_run_itself_counts(fake, keycard, now):

@@ -51,6 +51,7 @@ async def test_differing_maps_are_the_credentials_own(fake, keycard):
 
     assert set(subjects(read).values()) == {("credential", "inferred")}
     assert own_grant(read) == []
+    assert any("judged as the credentials' own" in note for note in read.notes)
 
 
 async def test_a_single_map_is_the_credentials_own(keycard):
