@@ -1,5 +1,6 @@
 """A finding explains itself: facts, limits, their time, and what mends it."""
 
+import gc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from auditor.model import (
     Privilege,
 )
 from auditor.policy import Explanation, PolicySet, PolicySettings, load
+from auditor.policy.explain import Explainer
 
 Write = Callable[..., Path]
 Build = Callable[..., Credential]
@@ -257,3 +259,21 @@ def test_what_is_shown_of_one_credential_does_not_depend_on_those_before(
     assert together == [fresh().explain("resting", one, NOW).evidence for one in subjects]
     shown = [tuple(one.fact for one in evidence) for evidence in together]
     assert len(set(shown)) == len(SHAPES)
+
+
+def test_explainers_of_types_without_number_are_let_go(
+    write_policy: Write, credential: Build
+) -> None:
+    """An export can name a type of its own for each credential."""
+    folder = write_policy().parent
+    active = load(PolicySettings(), builtin=folder, directory=folder)
+    before = _explainers()
+    expected = active.explain("resting", credential(type="0"), NOW)
+    for number in range(1_500):
+        assert active.explain("resting", credential(type=f"{number}"), NOW) == expected
+    assert 0 < _explainers() - before <= 1_024
+
+
+def _explainers() -> int:
+    gc.collect()
+    return sum(type(one) is Explainer for one in gc.get_objects())
