@@ -37,6 +37,11 @@ from auditor.model import (
 ExceptionLookup = Callable[[str, Credential, datetime], ExceptionNote | None]
 """(policy id, credential, now) → the exception under which it is suppressed, if any."""
 
+# Named here, because to look a member up in its class costs more than to compare it.
+_OPEN, _SUPPRESSED = FindingStatus.OPEN, FindingStatus.SUPPRESSED
+_OPENED, _NOW_SUPPRESSED, _UNCHANGED = Change.OPENED, Change.SUPPRESSED, Change.UNCHANGED
+_VIOLATION = Outcome.VIOLATION
+
 
 def finding_id(policy_id: str, credential_uid: str) -> str:
     """Return the identity of a finding: 32 hexadecimal digits, the same in every database."""
@@ -120,8 +125,8 @@ def _opened(
                 id=finding_id(name, credential.uid),
                 policy_id=name,
                 credential_uid=credential.uid,
-                status=FindingStatus.OPEN if note is None else FindingStatus.SUPPRESSED,
-                change=Change.OPENED if note is None else Change.SUPPRESSED,
+                status=_OPEN if note is None else _SUPPRESSED,
+                change=_OPENED if note is None else _NOW_SUPPRESSED,
                 severity=severity,
                 risk_score=_risk_score(credential, severity, policies.categories[name]),
                 first_seen_at=now,
@@ -153,7 +158,7 @@ def _seen_again(
     after: list[FindingState] = []
     for name in uppermost:
         before = remembered.get(name)
-        if before is None or before.status is not FindingStatus.OPEN:
+        if before is None or before.status is not _OPEN:
             return None
         if exceptions(name, credential, now) is not None:
             return None
@@ -166,8 +171,8 @@ def _seen_again(
                 id=before.id,
                 policy_id=name,
                 credential_uid=before.credential_uid,
-                status=FindingStatus.OPEN,
-                change=Change.UNCHANGED,
+                status=_OPEN,
+                change=_UNCHANGED,
                 severity=severity,
                 risk_score=_risk_score(credential, severity, policies.categories[name]),
                 first_seen_at=first_seen_at,
@@ -183,7 +188,7 @@ def _observed(verdicts: Iterable[Verdict], policies: PoliciesInForce) -> dict[st
     return {
         one.policy_id: one
         for one in verdicts
-        if one.outcome is Outcome.VIOLATION and one.policy_id in policies.categories
+        if one.outcome is _VIOLATION and one.policy_id in policies.categories
     }
 
 

@@ -141,6 +141,13 @@ _SEVERITY_WORDS = {severity: f"{severity} severity" for severity in Severity}
 _PRIVILEGE_WORDS = {privilege: f"it has {privilege} rights" for privilege in Privilege} | {
     Privilege.UNKNOWN: "its permissions are unknown"
 }
+_ZERO = timedelta(0)
+# Named here, because to look a member up in its class costs more than to compare it.
+_USED, _NEVER, _NOT_IN_WINDOW = (
+    LastUsedState.USED,
+    LastUsedState.NEVER,
+    LastUsedState.NOT_IN_WINDOW,
+)
 _IDLE, _AGE = "{idle}", "{age}"
 _NOT_USABLE = frozenset({Status.INACTIVE, Status.EXPIRED, Status.REVOKED})
 
@@ -195,22 +202,26 @@ def credential_risk(credential: Credential, risks: Sequence[Risk], now: datetime
 
 def dormancy(credential: Credential) -> timedelta | None:
     """Return how long it has been idle at least, up to ``data_as_of``; None where unknown."""
-    match credential.last_used_state:
-        case LastUsedState.USED:
-            since = credential.last_used_at
-        case LastUsedState.NEVER:
-            since = credential.created_at
-        case LastUsedState.NOT_IN_WINDOW:
-            since = credential.last_used_window_start
-        case _:
-            since = None
-    return None if since is None else max(credential.data_as_of - since, timedelta(0))
+    state = credential.last_used_state
+    if state is _USED:
+        since = credential.last_used_at
+    elif state is _NEVER:
+        since = credential.created_at
+    elif state is _NOT_IN_WINDOW:
+        since = credential.last_used_window_start
+    else:
+        return None
+    return None if since is None else _length(since, credential.data_as_of)
 
 
 def secret_age(credential: Credential) -> timedelta | None:
     """Return how old the secret is when observed; None where unknown."""
     since = credential.rotated_at or credential.created_at
-    return None if since is None else max(credential.observed_at - since, timedelta(0))
+    return None if since is None else _length(since, credential.observed_at)
+
+
+def _length(since: datetime, until: datetime) -> timedelta:
+    return until - since if until > since else _ZERO
 
 
 def is_usable(credential: Credential, now: datetime) -> bool:

@@ -26,6 +26,8 @@ NAMED_UIDS = 1000
 NAMED_SOURCES = 3
 """How many sources the sentence names before it counts the others."""
 
+# Named here, because to look a member up in its class costs more than to compare it.
+_OPEN, _NOT_EVALUABLE = FindingStatus.OPEN, Outcome.NOT_EVALUABLE
 WORST = (Severity.CRITICAL, Severity.HIGH)
 
 
@@ -71,7 +73,7 @@ class SummaryBuilder:
         state = finding.state
         status = state.status
         self._lives[status, state.change, state.resolution, state.stale_since is not None] += 1
-        if status is FindingStatus.OPEN:
+        if status is _OPEN:
             credential = finding.credential
             kind = (
                 state.severity,
@@ -242,7 +244,7 @@ class NotEvaluableBuilder:
     def add(self, credential: Credential, verdicts: Iterable[Verdict]) -> None:
         """Take what *verdicts* say about *credential*; other outcomes are left out."""
         for verdict in verdicts:
-            if verdict.outcome is not Outcome.NOT_EVALUABLE:
+            if verdict.outcome is not _NOT_EVALUABLE:
                 continue
             for missing in verdict.missing:
                 group = (verdict.policy_id, credential.source, missing)

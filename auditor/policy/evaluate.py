@@ -207,15 +207,17 @@ class PolicySet:
         answer: bool | None,
     ) -> Verdict:
         rule = entry.rule_for(credential)
-        key: tuple[str, Severity | None, tuple[str, ...]]
+        severity: Severity | None = None
+        missing: tuple[str, ...] = ()
         if answer is None:
-            key = (entry.policy.id, None, rule.condition.missing(credential, derived))
+            missing = rule.condition.missing(credential, derived)
         else:
-            key = (entry.policy.id, rule.severity_of(credential, derived, now), ())
+            severity = rule.severity_of(credential, derived, now)
+        key = entry.policy.id, severity, missing
         found = self._verdicts.get(key)
         if found is None:
             outcome = Outcome.NOT_EVALUABLE if answer is None else Outcome.VIOLATION
-            found = self._verdicts[key] = Verdict(key[0], outcome, *key[1:])
+            found = self._verdicts[key] = Verdict(key[0], outcome, severity, missing)
         return found
 
 

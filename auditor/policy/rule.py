@@ -17,6 +17,9 @@ _STEP: Mapping[Severity, Severity] = {
     Severity.MEDIUM: Severity.HIGH,
 }
 
+# Named here, because to look a member up in its class costs more than to compare it.
+_CALLER, _ADMIN = PermissionsSubject.CALLER, Privilege.ADMIN
+
 
 class Rule(Struct, frozen=True):
     """One policy under one set of limits."""
@@ -44,16 +47,15 @@ class Rule(Struct, frozen=True):
         """
         if self.severity is not None:
             return self.severity
-        policy = self.source.policy
-        is_callers = credential.permissions_subject == PermissionsSubject.CALLER
-        severity = policy.severity
+        is_callers = credential.permissions_subject == _CALLER
+        severity = self.source.policy.severity
         for condition, tier in self.tiers:
             if condition.reads_grants and is_callers:
                 continue
             if condition.evaluate(credential, derived, now) is True:
                 severity = tier
                 break
-        if self.can_step and credential.privilege == Privilege.ADMIN and not is_callers:
+        if self.can_step and credential.privilege == _ADMIN and not is_callers:
             return _STEP.get(severity, severity)
         return severity
 

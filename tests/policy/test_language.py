@@ -333,6 +333,17 @@ def test_a_limit_may_be_computed_and_is_left_out_behind_a_guard(
     assert guarded.limit("key_bits", subject, derived, NOW) is None
 
 
+def test_a_sum_of_limits_is_a_limit_too_and_is_summed_once(compiled: Any, credential: Any) -> None:
+    subject = credential(owner="team@example.com", created_at=NOW - 50 * DAY)
+    condition = compiled(
+        "credential.owner != null && credential.age > parameters.idle_for + duration('3d')"
+    )
+    derived = derive(subject, NOW)
+    assert condition.limit("age", subject, derived, NOW) == 48 * DAY
+    assert condition.evaluate(subject, derived, NOW) is True
+    assert 48 * DAY in condition.test.__globals__.values()
+
+
 def test_limits_are_found_on_either_side(compiled: Any, credential: Any) -> None:
     subject = credential()
     condition = compiled("parameters.idle_for <= credential.idle_for")

@@ -40,7 +40,12 @@ def _sum(checker: Checker, node: Binary) -> Term:
     if kind is None:
         raise fail(node, f"'{node.operator}' does not join {left.type} and {right.type}")
     emitter = checker.context.emitter
-    function = emitter.bind(runtime.plus if node.operator == "+" else runtime.minus)
+    join = runtime.plus if node.operator == "+" else runtime.minus
+    if left.constant is not None and right.constant is not None:
+        value = join(left.constant.value, right.constant.value)
+        if value is not None:
+            return Term(type=kind, code=emitter.constant(value), constant=Constant(kind, value))
+    function = emitter.bind(join)
     code = emitter.strict(
         [left.operand, right.operand], lambda values: emit.call(function, *values)
     )
