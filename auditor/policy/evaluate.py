@@ -15,6 +15,7 @@ from auditor.policy.remedy import Kind
 from auditor.policy.rule import Rule
 
 _PLANS = 4_096
+_TOLD = 1_024
 _EXPLAINERS = 1_024
 """An export can name a type of its own for each credential."""
 
@@ -83,18 +84,51 @@ class Entry:
         return rule
 
 
-class _Plan(Struct, frozen=True):
-    """What is asked of every credential of one provider, type and permissions' subject."""
+_Told = tuple[tuple[Entry, bool | None], ...]
+"""Policies that do not pass, and their answers: violated, or None for *unknown*."""
 
-    entries: tuple[Entry, ...]
-    """Those whose condition is the same for all of them, …"""
-    answers: Answers
-    """… their answers, …"""
-    passed: tuple[bool, ...]
-    """… and what those are where all of them pass."""
-    scoped: tuple[Entry, ...]
-    """Those whose condition depends on the credential."""
-    not_judged: tuple[Verdict, ...]
+
+class _Plan:
+    """What is asked of every credential of one provider, type and permissions' subject.
+
+    Of *fixed* entries the condition is the same for all of them, and *answers* asks it; of
+    *scoped* ones it depends on the credential.
+    """
+
+    def __init__(
+        self,
+        fixed: tuple[Entry, ...],
+        answers: Answers,
+        scoped: tuple[Entry, ...],
+        not_judged: tuple[Verdict, ...],
+    ) -> None:
+        self.scoped = scoped
+        self.not_judged = not_judged
+        self._fixed = fixed
+        self._answers = answers
+        self._told: dict[tuple[bool | None, ...], _Told] = {}
+
+    def ask(self, credential: Credential, derived: Derived, now: datetime) -> _Told:
+        """Return what does not pass, by policy id."""
+        answers = self._answers(credential, derived, now)
+        told = self._told.get(answers)
+        if told is None:
+            if len(self._told) >= _TOLD:  # few combinations differ among many credentials
+                self._told.clear()
+            told = self._told[answers] = _failing(self._fixed, answers)
+        if not self.scoped:
+            return told
+        own = [entry.answer(credential, derived, now) for entry in self.scoped]
+        return tuple(sorted((*told, *_failing(self.scoped, own)), key=_policy_id))
+
+
+def _failing(entries: Iterable[Entry], answers: Iterable[bool | None]) -> _Told:
+    pairs = zip(entries, answers, strict=True)
+    return tuple((entry, answer) for entry, answer in pairs if answer is not False)
+
+
+def _policy_id(told: tuple[Entry, bool | None]) -> str:
+    return told[0].policy.id
 
 
 class PolicySet:
@@ -134,17 +168,8 @@ class PolicySet:
         derived = derive(credential, now, neighbours)
         self._derived = (credential, neighbours, now, derived)
         verdicts = list(plan.not_judged)
-        answers = plan.answers(credential, derived, now)
-        if answers != plan.passed or plan.scoped:  # most credentials pass everything
-            given = [*zip(plan.entries, answers, strict=True)]
-            if plan.scoped:
-                given += [(one, one.answer(credential, derived, now)) for one in plan.scoped]
-                given.sort(key=_policy_id)
-            verdicts += [
-                self._verdict(entry, credential, derived, now, answer=answer)
-                for entry, answer in given
-                if answer is not False
-            ]
+        for entry, answer in plan.ask(credential, derived, now):
+            verdicts.append(self._verdict(entry, credential, derived, now, answer=answer))
         return verdicts
 
     def explain(
@@ -179,16 +204,15 @@ class PolicySet:
                 not_judged.append(Verdict(entry.policy.id, Outcome.NOT_JUDGED))
             else:
                 (scoped if entry.is_scoped else fixed).append(entry)
-        answers = self._answers(tuple(fixed))
-        passed = (False,) * len(fixed)
-        plan = _Plan(tuple(fixed), answers, passed, tuple(scoped), tuple(not_judged))
+        answers = self._answers(fixed)
+        plan = _Plan(tuple(fixed), answers, tuple(scoped), tuple(not_judged))
         if len(self._plans) >= _PLANS:
             self._plans.clear()
             self._compiled.clear()
         self._plans[credential.provider, credential.type, credential.permissions_subject] = plan
         return plan
 
-    def _answers(self, entries: tuple[Entry, ...]) -> Answers:
+    def _answers(self, entries: Sequence[Entry]) -> Answers:
         """Compile what *entries* ask into one function; many kinds are asked the same."""
         names = tuple(entry.policy.id for entry in entries)
         found = self._compiled.get(names)
@@ -219,7 +243,3 @@ class PolicySet:
             outcome = Outcome.NOT_EVALUABLE if answer is None else Outcome.VIOLATION
             found = self._verdicts[key] = Verdict(key[0], outcome, severity, missing)
         return found
-
-
-def _policy_id(given: tuple[Entry, bool | None]) -> str:
-    return given[0].policy.id
