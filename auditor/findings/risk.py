@@ -12,7 +12,6 @@ Ages and dormancy count in steps, so that a risk changes a few times a year, not
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -203,11 +202,11 @@ def credential_risk(credential: Credential, risks: Sequence[Risk], now: datetime
 def dormancy(credential: Credential) -> timedelta | None:
     """Return how long it has been idle at least, up to ``data_as_of``; None where unknown."""
     state = credential.last_used_state
-    if state is _USED:
+    if state == _USED:
         since = credential.last_used_at
-    elif state is _NEVER:
+    elif state == _NEVER:
         since = credential.created_at
-    elif state is _NOT_IN_WINDOW:
+    elif state == _NOT_IN_WINDOW:
         since = credential.last_used_window_start
     else:
         return None
@@ -252,25 +251,27 @@ class _Tally:
         self._idle, self._age = dormancy(credential), secret_age(credential)
         self._weight = _weigh(credential, self._idle, self._age, now)
         self.points = self._weight.points
+        self._reasons: tuple[str, ...] | None = None
 
-    @cached_property
+    @property
     def reasons(self) -> tuple[str, ...]:
-        lengths = {_IDLE: self._idle_words, _AGE: self._age_words}
-        return tuple(
-            [lengths[words]() if words in lengths else words for words in self._weight.said]
-        )
+        if self._reasons is None:  # a cached property would take a lock
+            self._reasons = tuple([self._words(said) for said in self._weight.said])
+        return self._reasons
+
+    def _words(self, said: str) -> str:
+        if said is _IDLE:
+            return self._idle_words()
+        return self._age_words() if said is _AGE else said
 
     def _idle_words(self) -> str:
         if self._idle is None:
             return "nobody can tell whether it is used"
         length = wording.duration(self._idle)
-        match self.credential.last_used_state:
-            case LastUsedState.NEVER:
-                return f"no use was recorded in the {length} since it was created"
-            case LastUsedState.NOT_IN_WINDOW:
-                return f"it was not used for at least {length}"
-            case _:
-                return f"it was not used for {length}"
+        if self.credential.last_used_state == _NEVER:
+            return f"no use was recorded in the {length} since it was created"
+        least = "at least " if self.credential.last_used_state == _NOT_IN_WINDOW else ""
+        return f"it was not used for {least}{length}"
 
     def _age_words(self) -> str:
         if self._age is None:

@@ -17,6 +17,10 @@ from auditor.model import Absence, Change, Credential, FindingState, FindingStat
 from auditor.policy import ALONE
 from auditor.store import Book
 
+# Named here, because to look a member up in its class costs more than to compare it.
+_OPEN, _RESOLVED = FindingStatus.OPEN, FindingStatus.RESOLVED
+_OPENED, _RESOLVED_NOW = Change.OPENED, Change.RESOLVED
+
 
 class Judging:
     """The judge step of one run, and what it counts."""
@@ -64,6 +68,7 @@ class Judging:
         verdicts: Sequence[Verdict],
     ) -> None:
         """Say what becomes of the findings of a credential that was read."""
+        credential = _slim(credential)
         self.not_evaluable.add(credential, verdicts)
         states = reconcile(
             credential,
@@ -81,7 +86,7 @@ class Judging:
 
     def _remember(self, book: Book, found: list[tuple[FindingState, Absence, Credential]]) -> None:
         """Say what becomes of the findings of a credential that this run has not read."""
-        credential = found[0][2]
+        credential = _slim(found[0][2])
         after = [absent(state, absence, self.now) for state, absence, _credential in found]
         book.record(after)
         self.compliance.add_unread(credential, after)
@@ -93,20 +98,26 @@ class Judging:
         shown = [state for state in states if is_shown(state)]
         if not shown:
             return False
-        # The raw record is the inventory's; findings stay small without it.
-        slim = replace(credential, raw={}) if credential.raw else credential
         neighbours = self.neighbourhood.explore(credential, states)
+        has_open = False
         for state in shown:
-            finding = self.explainer.finding(slim, state, neighbours)
+            finding = self.explainer.finding(credential, state, neighbours)
             self.ranked.add(finding)
-            if state.change is Change.RESOLVED:
-                self.resolution_times.add(state, slim)
             self.summary.finding(finding)
-            if state.change is Change.OPENED and state.status is FindingStatus.OPEN:
-                self.new_by_severity[state.severity.value] += 1
-        return any(state.status is FindingStatus.OPEN for state in shown)
+            if state.change is _RESOLVED_NOW:
+                self.resolution_times.add(state, credential)
+            if state.status is _OPEN:
+                has_open = True
+                if state.change is _OPENED:
+                    self.new_by_severity[state.severity] += 1
+        return has_open
+
+
+def _slim(credential: Credential) -> Credential:
+    """Leave out the raw record: it is the inventory's, and findings stay small without it."""
+    return replace(credential, raw={}) if credential.raw else credential
 
 
 def is_shown(state: FindingState) -> bool:
     """Tell whether a report of the run lists *state*: it stands, or it ended in this run."""
-    return state.status is not FindingStatus.RESOLVED or state.change is Change.RESOLVED
+    return state.status is not _RESOLVED or state.change is _RESOLVED_NOW
