@@ -1,6 +1,6 @@
 """What a run could and could not read, as people ask for it: first looks, and unknown facts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auditor.findings.news import is_news, is_news_in
@@ -10,10 +10,10 @@ from auditor.model import NotEvaluable
 
 @dataclass(frozen=True)
 class Unknown:
-    """A fact that a source does not give, and the policies that would need it."""
+    """Facts that a source does not give of some credentials, and the policies that need them."""
 
     source: str
-    field: str
+    fields: tuple[str, ...]
     policies: tuple[str, ...]
     count: int
     """Credentials; at least, where there are more than the run names."""
@@ -21,11 +21,28 @@ class Unknown:
 
 
 def unknowns(entries: Iterable[NotEvaluable]) -> list[Unknown]:
-    """Group what could not be judged by what is unknown; one gap often blinds several policies."""
+    """Group what could not be judged by the gap: one often blinds several policies.
+
+    Facts that are unknown of the very same credentials are one gap.
+    """
     groups: dict[tuple[str, str], list[NotEvaluable]] = {}
     for entry in entries:
         groups.setdefault((entry.source, entry.field), []).append(entry)
-    return [_unknown(*place, found) for place, found in sorted(groups.items())]
+    gaps: dict[tuple[str, int, tuple[str, ...]], list[NotEvaluable]] = {}
+    for (source, _), found in sorted(groups.items()):
+        uids = tuple(sorted({uid for entry in found for uid in entry.uids}))
+        number = max(len(uids), *(entry.count for entry in found))
+        gaps.setdefault((source, number, uids), []).extend(found)
+    return [
+        Unknown(
+            source=source,
+            fields=tuple(sorted({entry.field for entry in found})),
+            policies=tuple(sorted({entry.policy_id for entry in found})),
+            count=number,
+            uids=uids,
+        )
+        for (source, number, uids), found in gaps.items()
+    ]
 
 
 def first_look(view: ReportView) -> int:
@@ -40,15 +57,4 @@ def first_look(view: ReportView) -> int:
     return sum(
         is_news(finding.state) and not is_news_in(finding, first_read)
         for finding in view.findings()
-    )
-
-
-def _unknown(source: str, field: str, found: Sequence[NotEvaluable]) -> Unknown:
-    uids = sorted({uid for entry in found for uid in entry.uids})
-    return Unknown(
-        source=source,
-        field=field,
-        policies=tuple(sorted({entry.policy_id for entry in found})),
-        count=max(len(uids), *(entry.count for entry in found)),
-        uids=tuple(uids),
     )

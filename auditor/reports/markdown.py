@@ -126,7 +126,8 @@ def _coverage(view: ReportView) -> Iterator[str]:
     for blind in unknowns(view.not_evaluable):
         yield (
             f"- {code(blind.source)}, {count(blind.count, 'credential')}: "
-            f"{plain(label(blind.field))} is unknown; not judged there: "
+            f"{listing(plain(label(field)) for field in blind.fields)} "
+            f"{'is' if len(blind.fields) == 1 else 'are'} unknown; not judged there: "
             f"{listing(map(code, blind.policies))}"
         )
 

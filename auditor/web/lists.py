@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from auditor.findings.priority import first_to_deal_with
 from auditor.model import Finding, Severity
-from auditor.reports.page.rows import credential_row, reasons, subject
+from auditor.reports.page.content import FIRST
+from auditor.reports.page.rows import credential_row, first_row, subject
 from auditor.reports.page.standing import badge
 from auditor.web import lookup
 from auditor.web.catalogue import Catalogue
@@ -18,7 +19,6 @@ from auditor.web.render import address, page
 from auditor.web.site import edition_of
 from auditor.wording import label, shown
 
-_FIRST = 6
 _GAPS = 12
 _OPTIONS = 500
 """Values offered for one filter; an address may name any."""
@@ -30,13 +30,13 @@ def verdict(request: Request) -> Response:
     """Show what the newest run came to."""
     edition = edition_of(request)
     front = edition.front
-    first = first_to_deal_with(_opened(edition.catalogue), _FIRST)
+    first = first_to_deal_with(_opened(edition.catalogue), FIRST)
     return page(
         request,
         "verdict.html",
         **front
         | {
-            "first": [_first(finding) for finding in first],
+            "first": [first_row(finding) for finding in first],
             "gaps_shown": front["gaps"][:_GAPS],
         },
     )
@@ -102,21 +102,6 @@ def _opened(catalogue: Catalogue) -> Iterator[Finding]:
         found = lookup.findings(catalogue, query)
         yield from found.rows
         query = None if found.later is None else replace(query, after=found.later)
-
-
-def _first(finding: Finding) -> dict[str, Any]:
-    commands = finding.remediation.commands
-    return {
-        "id": finding.state.id,
-        "rank": finding.state.severity.rank,
-        "severity": finding.state.severity.value.capitalize(),
-        "score": finding.risk.score,
-        "title": shown(finding.title, 120),
-        "subject": subject(finding.credential),
-        "reasons": reasons(finding)[:4],
-        "action": shown(finding.remediation.summary, 300),
-        "command": shown(commands[0], 400) if commands else "",
-    }
 
 
 def _row(finding: Finding, now: datetime) -> dict[str, Any]:

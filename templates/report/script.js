@@ -179,6 +179,7 @@
     if (commands && finding.querySelector("pre")) commands.remove();
     else if (commands) commands.textContent = filled(commands.textContent, finding);
     links.before(copy);
+    links.firstElementChild.remove();  // what it led to stands here now
     const self = document.createElement("a");
     self.href = "#" + finding.id;
     self.textContent = "Link to this finding";

@@ -141,6 +141,7 @@ def test_an_opened_finding_shows_the_reason_and_the_remedy_in_place(page: Page) 
 
     first.get_by_text("Why it matters.").wait_for()
     assert first.get_by_text("Maps to.").count() == 1
+    assert first.get_by_text("Reason, remedy, controls").count() == 0
 
 
 def test_a_long_page_fills_the_shared_commands_on_opening(browser: Browser, tmp_path: Path) -> None:

@@ -301,6 +301,29 @@ def test_what_a_source_does_not_tell_stands_once_with_the_policies_it_blinds(
     assert cells == ["aws", "privilege", "a-policy, b-policy", "3", "Showxyz"]
 
 
+def test_facts_unknown_of_the_very_same_credentials_are_one_gap(render: Render) -> None:
+    blind = [
+        NotEvaluable(policy_id="p", source="aws", field=field, count=len(uids), uids=uids)
+        for field, uids in (
+            ("last_used_at", ("x", "y")),
+            ("last_used_state", ("x", "y")),
+            ("privilege", ("y", "z")),
+        )
+    ]
+    root = parsed(render("html", view([finding(1)], not_evaluable=tuple(blind))))
+
+    gaps = [
+        "".join(row[1].itertext())
+        for row in elements(root)
+        if row.tag == "tr" and "Show" in "".join(row.itertext())
+    ]
+    assert gaps == ["last used, last used state", "privilege"]
+
+
+def test_a_number_of_the_verdict_stays_with_what_it_counts(render: Render) -> None:
+    assert "7\u00a0open findings" in render("html", full_view()).decode()
+
+
 def test_the_first_look_at_an_organization_is_not_passed_off_as_news(render: Render) -> None:
     read = Coverage(
         source="keycard-prod",

@@ -8,8 +8,9 @@ from msgspec import structs
 from auditor.findings.compliance import ControlRow, FrameworkRow, PolicyMapping
 from auditor.findings.view import EndingException
 from auditor.model import ExceptionNote
+from auditor.reports.page.standards import maps_to
 from tests.reports.conftest import Render
-from tests.reports.dom import parsed, skeleton
+from tests.reports.dom import elements, parsed, skeleton
 from tests.reports.hostile import BENIGN, HOSTILE
 from tests.reports.views import full_view
 
@@ -64,6 +65,58 @@ def test_every_standard_says_in_its_line_how_it_stands(render: Render) -> None:
     assert "Both 1 findings in 1 of 3 controls, 1 not wholly evaluable" in said
     assert "Clear 1 no finding in 1 control" in said
     assert "one that these speak about: Azure 1; Entra 1." in said
+
+
+def test_of_a_standard_the_newest_version_is_told_and_the_older_ones_are_folded(
+    render: Render,
+) -> None:
+    nobody = structs.replace(
+        CONTROL, credentials=0, passed=0, failed=0, excepted=0, not_evaluable=0
+    )
+    rows = [
+        FrameworkRow(key=f"cis-{version}", title="CIS", version=version, controls=controls)
+        for version, controls in (
+            ("4.0", (CONTROL,)),
+            ("4.0.1", (CONTROL,)),
+            ("10.0", (CONTROL,)),
+            ("9.0", (nobody,)),
+        )
+    ]
+    rows.append(FrameworkRow(key="hub", title="Hub", version="current", controls=(CONTROL,)))
+
+    root = parsed(render("html", replace(full_view(), compliance=tuple(rows))))
+    (section,) = [one for one in elements(root) if one.attrib.get("id") == "compliance"]
+    lines = [
+        " ".join("".join(one.itertext()).split())
+        for one in elements(section)
+        if one.tag == "summary"
+    ]
+
+    found = "findings in 1 of 1 control"
+    assert lines == [
+        f"CIS 10.0 {found}",
+        "2 older versions: 4.0.1 and 4.0",
+        f"CIS 4.0.1 {found}",
+        f"CIS 4.0 {found}",
+        f"Hub {found}",
+    ]
+    assert "one that these speak about: CIS 9.0." in " ".join("".join(section.itertext()).split())
+
+
+def test_what_a_finding_maps_to_is_told_by_standard_the_newest_version_first() -> None:
+    controls = {
+        "cis-aws-4.0": ("1.4",),
+        "cis-aws-4.0.1": ("1.4",),
+        "cis-aws-5.0": ("1.3",),
+        "cis-aws-10.0": ("2.3", "2.4"),
+        "iso-27001-2022": ("A.8.2",),
+        "aws-security-hub": ("IAM.4",),
+    }
+
+    assert maps_to(controls) == (
+        "aws-security-hub IAM.4 · cis-aws-10.0 2.3, 2.4 (5.0: 1.3; 4.0.1 to 4.0: 1.4) · "
+        "iso-27001-2022 A.8.2"
+    )
 
 
 def test_hostile_text_in_an_exception_stays_text(render: Render) -> None:

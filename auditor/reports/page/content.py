@@ -26,16 +26,16 @@ from auditor.reports.page.rows import (
     Guide,
     credential_row,
     finding_row,
+    first_row,
     guide,
-    reasons,
-    subject,
 )
 from auditor.reports.page.standards import standards
 from auditor.wording import shown
 
 _BATCH = 250
-_FIRST = 6
 _LONG = 2_500
+FIRST = 6
+"""Findings that the page says to deal with first."""
 
 
 class Meter:
@@ -156,29 +156,12 @@ def context(view: ReportView, findings: FindingList, inventory: Inventory) -> di
         "ending_exceptions": view.ending_exceptions,
         "standards": spoken,
         "silent_standards": silent,
-        "first": list(_first(view)),
+        "first": [first_row(one) for one in first_to_deal_with(view.findings(), FIRST)],
         "charts": _charts(view),
         "trend": trend(view.trend),
         "findings": findings,
         "inventory": inventory,
     }
-
-
-def _first(view: ReportView) -> Iterator[dict[str, Any]]:
-    """Yield the open findings to deal with first."""
-    for finding in first_to_deal_with(view.findings(), _FIRST):
-        commands = finding.remediation.commands
-        yield {
-            "id": finding.state.id,
-            "rank": finding.state.severity.rank,
-            "severity": finding.state.severity.value.capitalize(),
-            "score": finding.risk.score,
-            "title": shown(finding.title, 120),
-            "subject": subject(finding.credential),
-            "reasons": reasons(finding)[:4],
-            "action": shown(finding.remediation.summary, 300),
-            "command": shown(commands[0], 400) if commands else "",
-        }
 
 
 def _charts(view: ReportView) -> list[Chart]:

@@ -5,6 +5,7 @@ that a browser runs these and nothing else.
 """
 
 import hashlib
+import re
 from base64 import b64encode
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from auditor.wording import ago, count, day, duration, instant, label, shown
 
 _STYLE = "report/style.css"
 _SCRIPT = "report/script.js"
+_COUNT = re.compile(r"(\d) (?=\w)")
 
 
 @cache
@@ -31,6 +33,7 @@ def environment() -> Environment:
     )
     made.filters.update(
         ago=ago,
+        bound=_bound,
         day=day,
         duration=duration,
         grouped=_grouped,
@@ -55,6 +58,11 @@ def content_policy() -> str:
 def _digest(template: str) -> str:
     content = environment().get_template(template).render()
     return "sha256-" + b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _bound(sentence: str) -> str:
+    """Keep a number on the line of what it counts."""
+    return _COUNT.sub("\\1\u00a0", sentence)
 
 
 def _pairs(facts: Any) -> str:

@@ -22,6 +22,7 @@ from auditor.model import (
 from auditor.reports.page.commands import filled, slots, with_slots
 from auditor.reports.page.links import https
 from auditor.reports.page.moments import Moment, expiry, last_used, moment
+from auditor.reports.page.standards import maps_to
 from auditor.reports.page.standing import badge, standing
 from auditor.wording import fact, label, listing, rfc3339, shown
 
@@ -105,6 +106,21 @@ class FindingRow(Struct, frozen=True):
     history: Sequence[tuple[Moment, str]]
 
 
+class FirstRow(Struct, frozen=True):
+    """A finding to deal with first: why, and what to do."""
+
+    id: str
+    rank: int
+    severity: str
+    score: int
+    title: str
+    subject: Subject
+    reasons: Sequence[str]
+    action: str
+    command: str
+    """The first of its commands; may be empty."""
+
+
 class CredentialRow(Struct, frozen=True):
     """A credential of the inventory, ready for the page."""
 
@@ -161,7 +177,7 @@ def finding_row(
         evidence=[_evidence(entry) for entry in _telling(finding, now)],
         reasons=listing(reasons(finding)),
         summary="" if summary == guide.summary else summary,
-        controls="" if finding.controls == guide.maps_to else _controls(finding),
+        controls="" if finding.controls == guide.maps_to else maps_to(finding.controls),
         commands=commands,
         guide=guide.number,
         facts=_facts(credential, needed),
@@ -170,6 +186,22 @@ def finding_row(
         history=[_step(event, now) for event in history[-_MAX_HISTORY:]]
         if len(history) > 1
         else (),
+    )
+
+
+def first_row(finding: Finding) -> FirstRow:
+    """Return *finding* as the list of what to deal with first shows it."""
+    commands = finding.remediation.commands
+    return FirstRow(
+        id=finding.state.id,
+        rank=finding.state.severity.rank,
+        severity=finding.state.severity.value.capitalize(),
+        score=finding.risk.score,
+        title=shown(finding.title, _NAME),
+        subject=subject(finding.credential),
+        reasons=reasons(finding)[:4],
+        action=shown(finding.remediation.summary, 300),
+        command=shown(commands[0], 400) if commands else "",
     )
 
 
@@ -187,7 +219,7 @@ def guide(number: int, finding: Finding, *, is_long: bool) -> Guide:
         shown(finding.rationale, _SENTENCE),
         shown(finding.remediation.summary, _SENTENCE),
         https(finding.remediation.url),
-        _controls(finding),
+        maps_to(finding.controls),
         shown(finding.message, _SENTENCE) if is_long else "",
         with_slots(commands, _values(finding.credential)) if is_long else "",
         finding.controls,
@@ -212,12 +244,6 @@ def credential_row(
         findings=str(number) if number else "",
         worst=worst,
         finding_id=finding_id,
-    )
-
-
-def _controls(finding: Finding) -> str:
-    return " · ".join(
-        f"{standard} {', '.join(ids)}" for standard, ids in sorted(finding.controls.items())
     )
 
 
