@@ -6,6 +6,7 @@ text of a foreign exception, URL-encoded, or as the user part of a Basic header.
 """
 
 import logging
+import os
 import re
 import sys
 from base64 import b64encode
@@ -99,7 +100,7 @@ def configure(*, level: str = "info", json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # These write whole URLs, queries and cookies at their chattier levels.
+    # These write whole URLs, queries and cookies at their chattier levels, or what we say, too.
     for name in (
         "httpx",
         "httpcore",
@@ -108,6 +109,7 @@ def configure(*, level: str = "info", json: bool | None = None) -> None:
         "alembic",
         "botocore",
         "urllib3",
+        "uvicorn",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -124,7 +126,10 @@ def _renderers(*, as_json: bool) -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         _redact_event,
-        ConsoleRenderer(exception_formatter=plain_traceback),
+        ConsoleRenderer(
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=plain_traceback,
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from auditor.line import clocks
 from auditor.line.outcome import unpack_outcome
 from auditor.model import RunStatus
 from auditor.schedule import ScheduleOptions, next_occurrence
-from auditor.store import OccurrenceRecord, Store, Vitals
+from auditor.store import OccurrenceRecord, Store, Undelivered, Vitals
 from auditor.store.records import RunRecord
 
 RUNS = 5
@@ -84,6 +84,8 @@ class Status(Struct, frozen=True, kw_only=True):
     snapshots: tuple[SnapshotStatus, ...]
     clocks: tuple[ClockStatus, ...]
     outbox: OutboxStatus
+    undelivered: tuple[Undelivered, ...]
+    """Why messages wait, or were given up, by channel."""
     findings_by_severity: dict[str, int]
     """Open findings of the newest judged run; likewise the next two."""
     findings_by_policy: dict[str, int]
@@ -110,6 +112,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         snapshots=tuple(_snapshots(vitals, config, now)),
         clocks=_clocks(store, config),
         outbox=_outbox(vitals, now),
+        undelivered=tuple(store.outbox.undelivered()),
         findings_by_severity=summary.by_severity if summary else {},
         findings_by_policy=summary.by_policy if summary else {},
         findings_by_owner=summary.by_owner if summary else {},
@@ -126,7 +129,9 @@ def _line(run: RunRecord, awaited: Container[tuple[str | None, str | None]]) -> 
         started_at=run.started_at,
         finished_at=run.finished_at,
         lapsed_at=run.lapsed_at,
-        is_awaited=run.lapsed_at is not None and (run.schedule, run.occurrence) in awaited,
+        is_awaited=run.status is RunStatus.INTERRUPTED
+        and not run.is_judged
+        and (run.schedule, run.occurrence) in awaited,
     )
 
 

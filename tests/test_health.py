@@ -18,8 +18,9 @@ from auditor import health, systemd, tally
 from auditor.cli import cli
 from auditor.daemon import DaemonState
 from auditor.errors import StoreError
+from auditor.model import RunStatus
 from auditor.status import gather
-from auditor.store import Store
+from auditor.store import FIRST_FENCE, Hold, Store
 from tests.house import DORMANT, NOW, House, key
 
 LEADING = DaemonState(is_leader=True, ticked_at=NOW, running=("nightly 1",), reload_error=None)
@@ -169,6 +170,7 @@ def test_status_shows_runs_what_comes_next_and_what_was_left_out(house):
     shown = status_of(house)
     assert "no daemon runs" in shown
     assert "0 waiting, 0 given up" in shown
+    assert "GIVEN UP" not in shown
     assert "nightly" in shown
     assert "the auditor was down" in shown
     assert "Acme" in shown
@@ -184,17 +186,33 @@ def test_status_as_json_has_the_same_facts(house):
     assert told["outbox"] == {"pending": 0, "dead": 0, "oldest_age": 0.0}
 
 
+def test_status_says_why_messages_wait(house):
+    sender = "host: 127.0.0.1, port: 2, tls: none, from: a@example.com, to: [s@example.com]"
+    house.extra += f"\ndeliveries: [{{name: mail, channel: email, {sender}, when: always}}]"
+    house.audit()
+    shown = status_of(house)
+    (told,) = json.loads(status_of(house, "--json"))["undelivered"]
+    assert re.search(r"1 waiting \(the oldest for [^)]+\), 0 given up", shown)
+    assert re.search(r"mail +1 +0 +No connection to 127.0.0.1:2", shown)
+    assert (told["channel"], told["waiting"], told["dead"]) == ("mail", 1, 0)
+
+
 def test_status_says_whether_a_daemon_goes_on_with_a_run_that_was_cut_off(house):
     with Store.open(house.config().database_url) as store:
-        store.ledger.begin("nightly", "2026-03-01T03:00", at=NOW)
-        for name in ("2026-03-01T03:00", "2026-02-28T03:00"):
+        for name in ("2026-03-01T03:00", "2026-02-28T03:00", "2026-02-27T03:00"):
             store.begin_run(
                 now=NOW, started_at=NOW, schedule="nightly", occurrence=name, holder="killed"
             )
+        for name in ("2026-03-01T03:00", "2026-02-27T03:00"):
+            store.ledger.begin("nightly", name, at=NOW)
+        drained = Hold(run_id=3, fence=FIRST_FENCE, holder="killed")
+        store.leases.end(drained, status=RunStatus.INTERRUPTED, finished_at=NOW)
     time.sleep(0.01)
     shown = status_of(house)
-    assert re.search(r"Run 1 was cut off: .*; the next daemon goes on with it\.", shown)
-    assert re.search(r"Run 2 was cut off: .*; audit again\.", shown)
+    gone = r"its process is gone since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    assert re.search(rf"Run 1 was cut off: {gone}; the next daemon goes on with it\.", shown)
+    assert re.search(rf"Run 2 was cut off: {gone}; audit again\.", shown)
+    assert "Run 3 was cut off; the next daemon goes on with it." in shown
 
 
 @pytest.fixture

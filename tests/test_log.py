@@ -109,3 +109,4 @@ def test_a_hostile_name_cannot_forge_a_console_line(capsys):
 
     output = capsys.readouterr().err
     assert 1 == output.count("\n")
+    assert "\x1b" not in output  # nobody looks at it on a terminal

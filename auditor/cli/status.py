@@ -1,5 +1,6 @@
 """``auditor status``: whether silence is good news."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -28,12 +29,21 @@ def status(config_path: Path, *, as_json: bool) -> None:
 
 
 def _show(found: Status) -> None:
+    outbox = found.outbox
+    since = wording.duration(timedelta(seconds=outbox.oldest_age))
+    oldest = f" (the oldest for {since})" if outbox.pending else ""
     show_fields(
         {
             "leader": found.leader or "no daemon runs",
-            "outbox": f"{found.outbox.pending} waiting, {found.outbox.dead} given up",
+            "outbox": f"{outbox.pending} waiting{oldest}, {outbox.dead} given up",
         }
     )
+    if found.undelivered:
+        click.echo()
+        show_table(
+            ((one.channel, one.waiting, one.dead, one.error) for one in found.undelivered),
+            ("CHANNEL", "WAITING", "GIVEN UP", "WHY"),
+        )
     if found.runs:
         click.echo()
         rows = [
@@ -76,10 +86,14 @@ def _show(found: Status) -> None:
 
 def _show_cut_off(found: Status) -> None:
     for run in found.runs:
+        if run.lapsed_at is None and not run.is_awaited:
+            continue
+        after = "the next daemon goes on with it" if run.is_awaited else "audit again"
+        why = ""
         if run.lapsed_at is not None:
             since = wording.rfc3339(run.lapsed_at.replace(microsecond=0))
-            after = "the next daemon goes on with it" if run.is_awaited else "audit again"
-            click.echo(f"Run {run.id} was cut off: its process is gone since {since}; {after}.")
+            why = f": its process is gone since {since}"
+        click.echo(f"Run {run.id} was cut off{why}; {after}.")
 
 
 def _show_left_out(found: Status) -> None:

@@ -17,6 +17,7 @@ from auditor.store.records import (
     Message,
     RunRecord,
     TimelineEntry,
+    Undelivered,
 )
 from auditor.store.spool import Spool
 from auditor.store.store import OccurrenceTaken, Store, UnknownRun
@@ -45,6 +46,7 @@ __all__ = [
     "StaleClaim",
     "Store",
     "TimelineEntry",
+    "Undelivered",
     "UnknownRun",
     "Vitals",
     "Waiting",

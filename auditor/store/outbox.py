@@ -1,15 +1,15 @@
 """The outbox: messages that were promised in the judging transaction, until they are sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, case, func, or_, select, update
 
 from auditor.store.bulk import upsert
 from auditor.store.codec import instant, micros
 from auditor.store.database import Database
-from auditor.store.records import Message
+from auditor.store.records import Message, Undelivered
 from auditor.store.tables import OutboxRow, columns, table
 from auditor.store.texts import safe_text
 
@@ -70,6 +70,30 @@ class Outbox:
         if state is not None:
             statement = statement.where(_outbox.state == state)
         return self._read(statement)
+
+    def undelivered(self) -> Sequence[Undelivered]:
+        """Return the channels whose messages failed and wait, or were given up, by name."""
+        is_dead = case((_outbox.state == DEAD, 1), else_=0)
+        failed = (
+            select(
+                _outbox.channel,
+                func.count().label("messages"),
+                func.sum(is_dead).label("dead"),
+                func.max(_outbox.id).label("newest"),
+            )
+            .where(_outbox.state.in_((PENDING, UNKNOWN, DEAD)), _outbox.last_error.is_not(None))
+            .group_by(_outbox.channel)
+            .subquery()
+        )
+        statement = select(
+            failed.c.channel, failed.c.messages, failed.c.dead, _outbox.last_error
+        ).join(failed, _outbox.id == failed.c.newest)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(failed.c.channel))
+            return [
+                Undelivered(channel=channel, waiting=messages - dead, dead=dead, error=error)
+                for channel, messages, dead, error in rows
+            ]
 
     def newest(self, channel: str) -> datetime | None:
         """Return when the newest message of *channel* was made; None where there is none."""

@@ -119,6 +119,18 @@ class Message(Struct, frozen=True, kw_only=True):
     sent_at: datetime | None
 
 
+class Undelivered(Struct, frozen=True, kw_only=True):
+    """A channel that did not get its messages through."""
+
+    channel: str
+    waiting: int
+    """Messages that failed at least once and are tried again."""
+    dead: int
+    """Messages given up."""
+    error: str
+    """What happened to the newest of them."""
+
+
 class FindingRecord(Struct, frozen=True, kw_only=True):
     """The newest state of a finding, with the run that changed it last."""
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.delivery.interface import Parcel
-from auditor.store import Store
+from auditor.store import Store, Undelivered
 from tests.conftest import NOW
 
 
@@ -78,3 +78,17 @@ def test_a_sent_message_is_never_due_again(store: Store, waiting: int):
     assert store.outbox.due(NOW + timedelta(days=999)) == []
     (message,) = store.outbox.list(state="sent")
     assert message.sent_at == NOW
+
+
+def test_channels_that_get_nothing_through_say_why_until_they_do(store: Store, waiting: int):
+    assert store.outbox.undelivered() == []
+    promise(store, Parcel("b@example.com", "<m-2>", NOW), Parcel("c@example.com", "<m-3>", NOW))
+    (_, second, third) = sorted(message.id for message in store.outbox.list())
+    store.outbox.dead(waiting, error="no such mailbox")
+    store.outbox.failed(second, error="451 come back", next_attempt_at=NOW)
+    (told,) = store.outbox.undelivered()
+    assert told == Undelivered(channel="security", waiting=1, dead=1, error="451 come back")
+    store.outbox.sent(second, NOW)
+    store.outbox.sent(third, NOW)
+    (told,) = store.outbox.undelivered()
+    assert (told.waiting, told.dead, told.error) == (0, 1, "no such mailbox")
