@@ -13,7 +13,6 @@ from auditor.store.bulk import Bulk, adding, fetch, inserting, replacing
 from auditor.store.codec import (
     IdSet,
     Packer,
-    Use,
     body_of,
     digest,
     encode,
@@ -165,7 +164,8 @@ class _Changes:
         self.versions: Rows = []
         self.rewritten: Rows = []
         self.raws: Rows = []
-        self.permissions: dict[bytes, bytes] = {}
+        self.permissions: set[bytes] = set()
+        """The maps of new versions, each once: many credentials have the same."""
 
     def compare(
         self,
@@ -185,8 +185,8 @@ class _Changes:
             use = use_of(credential)
             since = version = reading.seq
         else:
-            since, version, old_mark, *old_use, old_raw = before
-            known = Use(*old_use)
+            since, version, old_mark = before[:3]
+            known, old_raw = before[3:6], before[6]
             use = use_of(credential, known)
             if mark == old_mark and use == known and raw_mark == old_raw:
                 return
@@ -209,21 +209,16 @@ class _Changes:
     def _version(
         self, reading: Reading, number: int, body: bytes, granted: bytes, unused: bytes
     ) -> tuple[Any, ...]:
-        marks: list[bytes | None] = [None, None]
-        for at, document in enumerate((granted, unused)):
-            if document:
-                marks[at] = mark = digest(document)
-                self.permissions[mark] = document
-        return (number, reading.scope_id, reading.seq, body, *marks)
+        self.permissions.add(granted)
+        self.permissions.add(unused)
+        return (number, reading.scope_id, reading.seq, body, granted, unused)
 
     def flush(self, connection: Connection, permissions: "PermissionSets") -> None:
         """Write everything."""
-        numbers: dict[bytes | None, int | None] = {None: None}
-        if self.permissions:
-            resolved = permissions.resolve(self.permissions)
-            numbers.update({mark: resolved[mark] for mark in resolved})
+        marks = {digest(document): document for document in self.permissions if document}
+        numbers = {marks[mark]: number for mark, number in permissions.resolve(marks).items()}
         for rows in (self.versions, self.rewritten):
-            rows[:] = [(*row[:4], numbers[row[4]], numbers[row[5]]) for row in rows]
+            rows[:] = [(*row[:4], numbers.get(row[4]), numbers.get(row[5])) for row in rows]
         _add_presence(connection, self.presences)
         _change_presence(connection, self.changed)
         _add_version(connection, self.versions)

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from itertools import accumulate
-from operator import attrgetter
+from itertools import accumulate, compress
+from operator import attrgetter, sub
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -189,8 +189,8 @@ _CODES = {state: code for code, state in enumerate(_STATES)}
 _RELATIVE = 4
 
 
-def use_of(credential: Credential, before: Use | None = None) -> Use:
-    """Return the last use of *credential*; equal to *before* where nothing has changed."""
+def use_of(credential: Credential, before: tuple[int, int | None, int | None] | None = None) -> Use:
+    """Return the last use of *credential*; equal to *before*, one too, where nothing changed."""
     code = _CODES[credential.last_used_state]
     at = credential.last_used_at
     used = None if at is None else micros(at)
@@ -198,10 +198,13 @@ def use_of(credential: Credential, before: Use | None = None) -> Use:
     if start is None:
         return Use(code, used, None)
     window = micros(start)
-    if before is None or before.window is None or before.window == window:
+    if before is None:
+        return Use(code, used, window)
+    code_before, _used, window_before = before
+    if window_before is None or window_before == window:
         return Use(code, used, window)
     distance = micros(credential.data_as_of) - window
-    if before.code & _RELATIVE and before.window != distance:
+    if code_before & _RELATIVE and window_before != distance:
         return Use(code, used, window)
     return Use(code | _RELATIVE, used, distance)
 
@@ -230,43 +233,34 @@ class Packer:
     _FRAME = 4096
 
     def __init__(self, width: int) -> None:
-        self._columns: list[list[int | None]] = [[] for _ in range(width)]
-        self._last = self._lowest = self._highest = 0
+        self._width = width
+        self._waiting: list[tuple[int | None, ...]] = []
         self._deflate = zlib.compressobj(6)
         self._out: list[bytes] = []
-        self.rows = 0
 
     def add(self, key: int, *values: int | None) -> None:
         """Append one row; a later row of the same key replaces an earlier one when read."""
-        columns = self._columns
-        if not columns[0]:
-            self._last = 0
-            self._lowest = self._highest = key
-        elif key > self._highest:
-            self._highest = key
-        elif key < self._lowest:
-            self._lowest = key
-        columns[0].append(key - self._last)
-        self._last = key
-        for column, value in zip(columns[1:], values, strict=True):
-            column.append(value)
-        self.rows += 1
-        if len(columns[0]) == self._FRAME:
+        self._waiting.append((key, *values))
+        if len(self._waiting) == self._FRAME:
             self._flush()
 
     def _flush(self) -> None:
-        frame = msgspec.msgpack.encode(self._columns)
-        head = _FRAME_HEAD.pack(len(frame), self._lowest, self._highest)
+        keys: Sequence[Any]
+        keys, *others = zip(*self._waiting, strict=True)
+        if len(others) != self._width - 1:
+            raise ValueError(f"a row has {self._width} values")
+        self._waiting.clear()
+        differences = [keys[0], *map(sub, keys[1:], keys)]
+        frame = msgspec.msgpack.encode([differences, *others])
+        head = _FRAME_HEAD.pack(len(frame), min(keys), max(keys))
         self._out.append(self._deflate.compress(head + frame))
-        for column in self._columns:
-            column.clear()
 
     def finish(self) -> bytes | None:
         """Return everything, None where there is nothing."""
-        if not self.rows:
-            return None
-        if self._columns[0]:
+        if self._waiting:
             self._flush()
+        if not self._out:
+            return None
         return b"".join(self._out) + self._deflate.flush()
 
 
@@ -293,9 +287,7 @@ def unpack(blob: bytes | None, only: int | None = None) -> Iterator[tuple[Any, .
 
 
 class IdSet:
-    """A set of row numbers in about one bit each."""
-
-    _PAGE = 4096
+    """A set of row numbers in about one byte each."""
 
     def __init__(self) -> None:
         self._pages: dict[int, bytearray] = {}
@@ -303,27 +295,29 @@ class IdSet:
 
     def add(self, number: int) -> bool:
         """Add *number*; return whether it is new."""
-        page = self._pages.get(number >> 12)
+        page = self._pages.get(number >> _PAGE_BITS)
         if page is None:
-            page = self._pages[number >> 12] = bytearray(self._PAGE >> 3)
-        byte, bit = (number & 4095) >> 3, 1 << (number & 7)
-        if page[byte] & bit:
+            page = self._pages[number >> _PAGE_BITS] = bytearray(_IN_PAGE + 1)
+        at = number & _IN_PAGE
+        if page[at]:
             return False
-        page[byte] |= bit
+        page[at] = 1
         self.count += 1
         return True
 
     def __contains__(self, number: int) -> bool:
-        page = self._pages.get(number >> 12)
-        return page is not None and bool(page[(number & 4095) >> 3] & (1 << (number & 7)))
+        page = self._pages.get(number >> _PAGE_BITS)
+        return page is not None and page[number & _IN_PAGE] == 1
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers in ascending order."""
         for high in sorted(self._pages):
-            for low, byte in enumerate(self._pages[high]):
-                if byte:
-                    first = (high << 12) + (low << 3)
-                    yield from (first + bit for bit in range(8) if byte >> bit & 1)
+            first = high << _PAGE_BITS
+            yield from compress(range(first, first + _IN_PAGE + 1), self._pages[high])
+
+
+_PAGE_BITS = 9
+_IN_PAGE = (1 << _PAGE_BITS) - 1
 
 
 def pack_ids(numbers: "IdSet") -> bytes | None:

@@ -106,9 +106,11 @@ class Findings:
         """Number by uid of credentials all of whose findings are in `_known`, or were."""
         self._written: set[str] = set()
         """Findings that were in `_known`, or are new, and have been written since it was read."""
+        newest = connection.scalar(select(func.max(_finding.number)))
+        self._last_uid: str | None = "" if newest is None else None
+        """Behind which uid there is no finding; None where nobody knows."""
         self._next_number: int | None = None
         if connection.dialect.name == "sqlite":  # one writer at a time: numbers are given out here
-            newest = connection.scalar(select(func.max(_finding.number)))
             self._next_number = (newest or 0) + 1
 
     def read(
@@ -124,7 +126,9 @@ class Findings:
         findings by status and credential number.
         """
         self.flush()
-        rows = fetch(self._connection, _OF_RANGE, after=after, upto=upto)
+        rows: list[tuple[Any, ...]] = []
+        if self._last_uid is None or self._last_uid > after:
+            rows = fetch(self._connection, _OF_RANGE, after=after, upto=upto)
         if is_wanted is not None:
             rows = [row for row in rows if is_wanted(row[1], row[0])]
         found: dict[int, list[FindingState]] = {}
@@ -144,6 +148,8 @@ class Findings:
         """Remember *states*; see `auditor.store.book.Book.record`."""
         for state in states:
             self._pending[state.id] = state
+            if self._last_uid is not None and state.credential_uid > self._last_uid:
+                self._last_uid = state.credential_uid
             if len(self._pending) >= _BATCH:
                 self.flush()
 
