@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
 
 from msgspec import Struct
 
@@ -20,8 +18,6 @@ _PLANS = 4_096
 _TOLD = 1_024
 _EXPLAINERS = 1_024
 """An export can name a type of its own for each credential."""
-_kind_facts = attrgetter("provider", "type", "principal.is_root")
-"""What a `Kind` is made of; every finding asks, and making one takes longer."""
 
 
 class Variant(Struct, frozen=True):
@@ -47,7 +43,7 @@ class Entry:
         self._scoped = tuple(scoped)
         self._build = build
         self._rules: dict[tuple[int, ...], Rule] = {}
-        self._explainers: dict[tuple[int, tuple[Any, ...]], Explainer] = {}
+        self._explainers: dict[tuple[int, Kind], Explainer] = {}
         self.everybody = self._under(())
         for variant in self._scoped:
             self._under((variant.position,))
@@ -72,12 +68,13 @@ class Entry:
     def explainer_for(self, credential: Credential) -> Explainer:
         """Return what explains violations by *credential*."""
         rule = self.rule_for(credential)
-        key = (id(rule), _kind_facts(credential))
+        kind = Kind.of(credential)
+        key = (id(rule), kind)
         explainer = self._explainers.get(key)
         if explainer is None:
             if len(self._explainers) >= _EXPLAINERS:
                 self._explainers.clear()
-            explainer = self._explainers[key] = Explainer(rule, Kind.of(credential))
+            explainer = self._explainers[key] = Explainer(rule, kind)
         return explainer
 
     def _under(self, positions: tuple[int, ...]) -> Rule:
