@@ -109,6 +109,7 @@ class Daemon:
         self._running: dict[str, asyncio.Task[bool]] = {}
         self._delivering: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._is_reload_wanted = False
         self._stop = asyncio.Event()
         self._is_leader = False
         self._ticked_at: datetime | None = None
@@ -229,8 +230,15 @@ class Daemon:
         return signals(self._stop, reload, end_after=last)
 
     def _reload_soon(self) -> None:
+        self._is_reload_wanted = True
         if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self.reload())
+            self._reloading = asyncio.create_task(self._reload_as_often_as_wanted())
+
+    async def _reload_as_often_as_wanted(self) -> None:
+        """Read the configuration until nobody has asked for it since it was read last."""
+        while self._is_reload_wanted:
+            self._is_reload_wanted = False
+            await self.reload()
 
     async def reload(self) -> None:
         """Take the new configuration, or keep the old one whole and say why.

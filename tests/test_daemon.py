@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,6 +132,12 @@ async def settle() -> None:
     await asyncio.to_thread(lambda: None)
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - a thread of the daemon's makes it true
+            await asyncio.sleep(0.01)
 
 
 def schedule(name: str = "nightly", **timing) -> ScheduleOptions:
@@ -445,6 +452,33 @@ async def test_once_leaves_the_work_to_the_daemon_that_leads():
 
 
 # A new configuration
+
+
+async def test_a_reload_that_is_asked_for_while_another_goes_on_is_done_after_it():
+    world = World()
+    work = Work([schedule()], world.audit, world.deliver)
+    reads: list[int] = []
+    may_end = threading.Event()
+
+    def load() -> Work:
+        reads.append(len(reads))
+        may_end.wait(20)
+        return work
+
+    daemon = Daemon(work, ledger=world.ledger, leadership=Alone(), load=load)
+    running = asyncio.create_task(daemon.run())
+    await settle()
+    signal.raise_signal(signal.SIGHUP)
+    await until(lambda: len(reads) == 1)
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
+    await settle()
+    may_end.set()
+    await until(lambda: len(reads) == 2)
+    await settle()
+    signal.raise_signal(signal.SIGTERM)
+    assert await running == 0
+    assert len(reads) == 2
 
 
 async def test_a_reload_replaces_the_work_whole_or_not_at_all():
