@@ -106,7 +106,9 @@ class AccountReader:
             reader = UserReader(self._caller, self._options, report, before, self._now)
             crew = Crew(reader, self._options.concurrency)
             rows = report.rows if report is not None else {}
-            crew.start([name for name in rows if name != ROOT])
+            # Two keys may need a further call, which everybody else would wait for at the end.
+            two_first = sorted(rows.values(), key=lambda row: len(row.slots), reverse=True)
+            crew.start([row.user for row in two_first if row.user != ROOT])
             facts = await self._facts(reading, report)
             crew.start([name for name in facts.identities.users if name not in rows])
             async with aclosing(self._pages(facts, crew)) as pages:  # type: ignore[type-var]

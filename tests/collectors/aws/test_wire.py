@@ -122,3 +122,13 @@ async def test_the_keys_of_one_user_are_asked_for_side_by_side(account, fake, se
     read = await source(report_wait=timedelta(seconds=1)).read(OWN)
     assert len(read.credentials) == 2
     assert seen == [2, 2]
+
+
+async def test_who_may_need_a_further_call_is_asked_first(account, server, source, now):
+    for name, number in (("one", 1), ("none", 0), ("two", 2), ("uno", 1)):
+        account.user(name, now - 90 * DAY)
+        for _ in range(number):
+            account.key(name, now - 80 * DAY)
+    await source(concurrency=1).read(OWN)
+    asked = [one.form for one in server.requests if b"ListAccessKeys" in one.body]
+    assert [form["UserName"] for form in asked] == [["two"], ["one"], ["uno"]]
