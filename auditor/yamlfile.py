@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from auditor.errors import ConfigError
@@ -34,15 +35,18 @@ _WORDS: dict[str, bool | None] = {
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Where a key and its value stand; offsets count characters of the text."""
+class _Span(Struct, frozen=True, gc=False):
+    """Where a key and its value stand, as the parser marked them."""
 
-    key: tuple[int, int]
-    value: tuple[int, int]
-    start: int
-    end: int
+    key: Any
+    value: Any
+    end: Any
     style: str
+
+    @property
+    def start(self) -> int:
+        """The offset of the value in the text, in characters."""
+        return int(self.value.index)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Document:
         span = self._spans.get(steps)
         if span is None:
             return 1, 1
-        return span.key if key else span.value
+        return _position(span.key if key else span.value)
 
     def locate_in(self, path: Sequence[str | int], offset: int) -> tuple[int, int]:
         """Return line and column of the character *offset* of the text scalar at *path*.
@@ -186,7 +190,7 @@ class _Frame:
         self.items = items
         self.start = start
         self.key: str | None = None
-        self.key_at = (1, 1)
+        self.key_at = start
 
 
 class _Builder:
@@ -202,20 +206,20 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         """Add one event of the parser."""
-        if isinstance(event, yaml.DocumentStartEvent):
+        if isinstance(event, yaml.ScalarEvent):
+            self._check(event)
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._check(event)
+            self._push(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._open.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            raise self._fail(event, f"aliases (*{event.anchor}) are not allowed; repeat the value")
+        elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 raise self._fail(event, "one document per file; remove the second '---'")
-        elif isinstance(event, yaml.AliasEvent):
-            raise self._fail(event, f"aliases (*{event.anchor}) are not allowed; repeat the value")
-        elif isinstance(event, yaml.ScalarEvent):
-            self._check(event)
-            self._scalar(event)
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._check(event)
-            self._push(event)
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self._open.pop()
 
     def _check(self, event: Any) -> None:
         if event.anchor is not None:
@@ -238,14 +242,14 @@ class _Builder:
         if frame is not None and isinstance(frame.items, dict) and frame.key is None:
             if event.value in frame.items:
                 raise self._fail(event, f"the key {event.value!r} stands here twice")
-            frame.key, frame.key_at = event.value, _position(event)
+            frame.key, frame.key_at = event.value, event.start_mark
             return
         plain = event.style in (None, "")
         self._add(scalar(event.value) if plain else event.value, event, event.style or "")
 
     def _add(self, value: Any, event: Any, style: str) -> KeyPath:
         """Hang *value* into the innermost open collection and return its path."""
-        at = _position(event)
+        at = event.start_mark
         path: KeyPath = ()
         key_at = at
         if not self._open:
@@ -260,16 +264,17 @@ class _Builder:
                 path, key_at = (*frame.path, key), frame.key_at
                 frame.items[key] = value
                 frame.key = None
-        self._spans[path] = _Span(key_at, at, event.start_mark.index, event.end_mark.index, style)
+        self._spans[path] = _Span(key_at, at, event.end_mark, style)
         return path
 
     def _fail(self, event: Any, message: str) -> ConfigError:
-        line, column = _position(event)
+        line, column = _position(event.start_mark)
         return self._error(f"{self._name}:{line}:{column}: {message}")
 
 
-def _position(event: Any) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+def _position(mark: Any) -> tuple[int, int]:
+    """Return line and column, both from 1."""
+    return mark.line + 1, mark.column + 1
 
 
 def scalar(text: str) -> str | int | float | bool | None:
@@ -304,7 +309,7 @@ def _source_offset(text: str, span: _Span, value: str, offset: int) -> int:
 
 def _visible(text: str, span: _Span) -> Iterator[int]:
     """Yield the offset of each character of the source that is visible in the value."""
-    position, end = span.start, span.end
+    position, end = span.start, span.end.index
     if span.style in ("|", ">"):
         position = text.find("\n", position) + 1
     elif span.style:
