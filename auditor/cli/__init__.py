@@ -13,6 +13,7 @@ import click
 from auditor import __version__
 from auditor.cli.exits import INTERNAL, INTERRUPTED, code_for
 from auditor.cli.lazy import LazyGroup, without
+from auditor.cli.memory import importing
 from auditor.errors import AuditorError
 
 COMMANDS = {
@@ -61,7 +62,7 @@ def cli(log_level: str, log_format: str) -> None:
     """Find dormant, stale and over-permissioned credentials, and say which one comes first."""
     os.umask(0o077)  # everything written from here on is for its owner only
     # structlog imports rich for tracebacks of another look than ours, which takes it 50 ms.
-    with without("rich"):
+    with importing(), without("rich"):
         from auditor.log import configure  # noqa: PLC0415 - slow to import, and no part of --help
 
     configure(level=log_level, json=None if log_format == "auto" else log_format == "json")
