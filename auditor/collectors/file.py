@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
 
+from auditor import wording
 from auditor.collectors._file.opening import Export, find
 from auditor.collectors._file.options import FileOptions
 from auditor.collectors._file.reading import Reading, glance
@@ -164,7 +165,7 @@ def _raise_if_nothing(errors: list[SourceError], gaps: Gaps, *, is_any: bool) ->
         raise errors[0]
     if gaps.total:
         failure: Any = UnexpectedResponse(
-            f"none of {gaps.total} records could be read; the gaps say why. "
+            f"none of {wording.count(gaps.total, 'record')} could be read ({gaps.first}). "
             "Correct `format` or `columns` of this source, or export the files again."
         )
         failure.kind = "malformed_record"

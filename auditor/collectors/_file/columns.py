@@ -1,11 +1,12 @@
 """The ``columns:`` map: which column or JSON path of a foreign export holds which fact."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from auditor import times
 from auditor.collectors._file import scrub
@@ -56,6 +57,29 @@ _NEVER = {"last_used_at": "last_used_state", "expires_at": "expires_state"}
 _PERMISSIONS = ("permissions", "unused_permissions")
 
 
+def _word(value: Any) -> str | None:
+    """Return how a table would write *value*; None for lists and maps."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return None
+
+
+def _texts(value: Any) -> Any:
+    """Take numbers for the texts a table would hold: ``[0]`` is ``["0"]``."""
+    if isinstance(value, list | tuple):
+        return tuple(_word(one) if isinstance(one, bool | int | float) else one for one in value)
+    return value
+
+
+Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=list[str | int | float])
+]
+
+
 class Column(BaseModel):
     """Where one fact comes from."""
 
@@ -68,9 +92,9 @@ class Column(BaseModel):
     format: str = "rfc3339"
     """Times: ``rfc3339`` (or a bare date), ``epoch_s``, ``epoch_ms``, ``rfc2822``, or a pattern
     such as ``%d.%m.%Y %H:%M``."""
-    empty: tuple[str, ...] = ("",)
+    empty: Texts = ("",)
     """Texts that mean: nothing is said."""
-    never: tuple[str, ...] = ()
+    never: Texts = ()
     """``last_used_at``, ``expires_at``: texts that mean *never*. Without it, empty is unknown."""
     map: dict[str, str] = Field(default_factory=dict)
     """Foreign words and ours, such as ``{enabled: active}``; case does not matter."""
@@ -120,6 +144,11 @@ class Columns:
         wanted = {column.column for _, column, _ in self._columns if column.column is not None}
         return sorted(wanted - set(header))
 
+    def ambiguous(self, header: list[str]) -> list[str]:
+        """Return the columns that are mapped and stand more than once in *header*."""
+        wanted = {column.column for _, column, _ in self._columns if column.column is not None}
+        return sorted(name for name in wanted if header.count(name) > 1)
+
     def translate_row(self, row: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
         """Return a CSV row as a normalized record, and what is wrong with it."""
         return self._translate(row, _cell)
@@ -158,14 +187,16 @@ class Columns:
         column: Column,
         value: Any,
     ) -> None:
-        text = "" if value is None else value.strip() if isinstance(value, str) else value
-        if isinstance(text, str):
-            if text in column.never:
+        word = _word(value)
+        text = word if value is None or isinstance(value, str) else value
+        if word is not None:
+            if word in column.never:
                 translated[_NEVER[target]] = "never"
                 return
-            if text in column.empty or text == "":
+            if word in column.empty or word == "":
                 return
-            text = _mapped(text, column.map)
+            mapped = _mapped(word, column.map)
+            text = text if mapped == word else mapped
         if target in INSTANTS:
             text = instant(text, column.format, self._zone)
         elif target in _PERMISSIONS:

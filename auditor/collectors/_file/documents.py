@@ -7,11 +7,11 @@ their elements, one at a time. Memory holds one element, never the file.
 import codecs
 import json
 from collections.abc import Generator, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from msgspec import Struct
 
-from auditor.collectors._file.opening import BLOCK, LARGEST_RECORD, failure
+from auditor.collectors._file.opening import BLOCK, LARGEST_RECORD, Stream, failure
 
 _SPACE = " \t\r\n"
 
@@ -60,7 +60,7 @@ class Names(Struct, frozen=True):
         return (keys[-1], value) if keys and isinstance(value, list) else (None, None)
 
 
-def elements(stream: BinaryIO, names: Names, shown: str) -> Iterator[Element]:
+def elements(stream: Stream, names: Names, shown: str) -> Iterator[Element]:
     """Yield the elements of every document in *stream*; raises `SourceError` on broken JSON."""
     text = _Text(stream, shown)
     document = 0
@@ -149,7 +149,7 @@ def _array(
 class _Text:
     """A window on the text: the part not yet read, refilled as it is used up."""
 
-    def __init__(self, stream: BinaryIO, shown: str) -> None:
+    def __init__(self, stream: Stream, shown: str) -> None:
         self._stream = stream
         self._shown = shown
         # Bytes that are no UTF-8 survive as lone surrogates, which the readers replace.

@@ -1,5 +1,6 @@
 """Read one foreign record field by field; what is wrong becomes a sentence, not an exception."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -17,6 +18,8 @@ CLOCKS_APART = timedelta(days=1)
 """Clocks differ and exports take time; a use or a birth beyond this is a data problem."""
 
 _DAY = timedelta(days=1)
+_IDENTITIES = ("id", "uid")
+_FOREIGN = re.compile("[\udc80-\udcff]")
 _NO_TIME = ("0001-", "9999-")
 """How Go and several databases spell *no time*."""
 
@@ -58,6 +61,11 @@ def in_utc(value: datetime, zone: tzinfo | None) -> datetime:
     return value.astimezone(UTC)
 
 
+def has_foreign_bytes(text: str) -> bool:
+    """Tell whether *text* was read (with ``surrogateescape``) from bytes that are no UTF-8."""
+    return not text.isascii() and _FOREIGN.search(text) is not None
+
+
 class Facts:
     """The fields of one record, asked for by name."""
 
@@ -67,6 +75,8 @@ class Facts:
         self.problems: list[str] = []
         self.secrets = 0
         """How many values were dropped because they are shaped like secret material."""
+        self.foreign = 0
+        """How many texts hold bytes that are no UTF-8, which show as U+FFFD."""
         self.from_future: list[str] = []
         """Fields that claim what cannot have happened yet; their values are unknown."""
         self.coarseness: timedelta | None = None
@@ -90,6 +100,11 @@ class Facts:
         if not isinstance(value, str):
             self.problem(field, f"should be text, not {_noun(value)}")
             return None
+        if has_foreign_bytes(value):
+            self.foreign += 1
+            if field in _IDENTITIES:  # two of them would look alike once mended
+                self.problem(field, "holds bytes that are no UTF-8; export it as UTF-8")
+                return None
         if scrub.is_secret(value):
             self.secrets += 1
             return None
@@ -230,6 +245,7 @@ class Facts:
         """Take over what was wrong in the nested record *part*."""
         self.problems += [f"{field}.{problem}" for problem in part.problems]
         self.secrets += part.secrets
+        self.foreign += part.foreign
 
 
 def _noun(value: Any) -> str:

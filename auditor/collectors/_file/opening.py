@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Protocol
 
 from auditor.collectors._file import scrub
 from auditor.errors import SourceError, UnexpectedResponse
@@ -19,6 +19,7 @@ LARGEST_RECORD = 16 * 1024 * 1024
 """Bytes of one line or one JSON value; a longer one is refused instead of filling the memory."""
 
 _GZIP = b"\x1f\x8b"
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,16 @@ class Export:
     modified_at: datetime
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> "Iterator[Stream]":
         """Open it, unpacked; every error of the file or its packing becomes a `SourceError`."""
         try:
             with self.path.open("rb") as packed:
                 if packed.peek(2)[:2] == _GZIP:
                     with gzip.open(packed) as stream:
-                        yield cast("BinaryIO", stream)
+                        yield _Unpacked(stream)
                 else:
                     yield packed
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except _DAMAGE as error:
             raise failure(
                 "corrupt_gzip",
                 f"{self.shown}: the gzip data are damaged or cut off; what came before was read. "
@@ -48,6 +49,37 @@ class Export:
             ) from error
         except OSError as error:
             raise unreadable(self.shown, error) from error
+
+
+class Stream(Protocol):
+    """What a file is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to *size* bytes, none at the end."""
+
+
+class _Unpacked:
+    """A gzip stream that hands over all that stands before a damage, and only then fails."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed = packed
+        self._damage: Exception | None = None
+
+    def read(self, size: int, /) -> bytes:
+        pieces: list[bytes] = []
+        while size > 0 and self._damage is None:
+            try:
+                piece = self._packed.read1(size)
+            except _DAMAGE as error:
+                self._damage = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        if self._damage is not None and not pieces:
+            raise self._damage
+        return b"".join(pieces)
 
 
 def failure(kind: str, message: str) -> SourceError:
@@ -123,7 +155,7 @@ def _shown(path: Path, directory: Path) -> str:
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
-def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None, bool]]:
+def lines(stream: Stream) -> Iterator[tuple[int, bytes | None, bool]]:
     """Yield (number, line with its end, needs a look for secrets); None for an oversized line."""
     number = 0
     rest: list[bytes] = []

@@ -49,6 +49,8 @@ def read(
     credential = _build(facts, organization, head, session)
     if facts.secrets:
         session.secrets[organization.id] += facts.secrets
+    if facts.foreign:
+        session.foreign[organization.id] += facts.foreign
     session.future.update((organization.id, field) for field in facts.from_future)
     if credential is None:
         reason = "no usable uid or id" if not facts.secrets else "its uid is shaped like a secret"

@@ -59,6 +59,8 @@ class Session:
     """Records by organization and field that claim a time later than now."""
     secrets: Counter[str] = field(default_factory=Counter)
     """Values per organization that were dropped for their shape."""
+    foreign: Counter[str] = field(default_factory=Counter)
+    """Texts per organization that hold bytes which are no UTF-8."""
 
     def __post_init__(self) -> None:
         self.latest = self.now + CLOCKS_APART
@@ -94,6 +96,12 @@ class Session:
                 f"the value is {instead} there.",
                 self.organizations[key],
             )
+        for key, count in self.foreign.items():
+            yield Note(
+                f"{wording.count(count, 'text holds', 'texts hold')} bytes that are no UTF-8, "
+                "shown as \N{REPLACEMENT CHARACTER}; export as UTF-8, or say a table's `encoding`.",
+                self.organizations[key],
+            )
         for key, count in self.secrets.items():
             yield Note(
                 f"{wording.count(count, 'value')} shaped like secret material left out; "
@@ -109,6 +117,8 @@ class Gaps:
         self._counts: dict[tuple[str, str, str | None], int] = defaultdict(int)
         self._organizations: dict[str | None, Organization | None] = {}
         self.total = 0
+        self.first = ""
+        """What was met first."""
 
     def add(self, shown: str, problem: Problem) -> Gap | None:
         """Return the gap to report now, None where enough of its kind were."""
@@ -119,6 +129,7 @@ class Gaps:
         if self._counts[(shown, problem.reason, key)] > SHOWN_GAPS:
             return None
         message = f"{shown}, line {problem.line}: {problem.message}"
+        self.first = self.first or message
         return Gap(problem.reason, message, problem.organization)
 
     def rest(self) -> Iterator[Gap]:

@@ -1,13 +1,15 @@
 """Read CSV exports: AWS credential reports and any other table with a column map."""
 
+import codecs
 import csv
 from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Protocol
 
-from auditor.collectors._file import patient
+from auditor.collectors._file import patient, scrub
 from auditor.collectors._file.aws_report import AwsReport, is_report
 from auditor.collectors._file.columns import TARGETS, Column, Columns
+from auditor.collectors._file.facts import has_foreign_bytes
 from auditor.collectors._file.normalized import Head
 from auditor.collectors._file.opening import Export, failure, lines
 from auditor.collectors._file.session import Event, Problem, Session
@@ -48,6 +50,9 @@ class TableReading:
         self._zone = zone
         self._include_passwords = include_passwords
         self._head = Head(data_as_of=session.file_time(export))
+        self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
+        self._quotes = 0
+        """Quotation marks in the row being read."""
 
     def read(self) -> Iterator[Event]:
         """Yield what the table holds; raises `SourceError` where it cannot be read at all."""
@@ -81,10 +86,18 @@ class TableReading:
             if isinstance(row, Problem):
                 yield row
             else:
-                yield from report.read(row, line)
+                cells = {name: scrub.clean_text(cell) for name, cell in row.items()}
+                yield from report.read(cells, line)
 
     def _read_mapped(self, header: list[str], rows: "_Rows") -> Iterator[Event]:
         columns = self._columns or self._same_names(header)
+        twice = columns.ambiguous(header)
+        if twice:
+            raise failure(
+                "ambiguous_column",
+                f"{self._export.shown} has more than one column {', '.join(map(repr, twice))}; "
+                "give each a heading of its own.",
+            )
         missing = columns.missing(header)
         if missing:
             raise failure(
@@ -116,6 +129,8 @@ class TableReading:
         """Yield each row by column name; a row of another length proves nothing and is lost."""
         width = len(header)
         while True:
+            started = rows.line_num + 1
+            self._quotes = 0
             try:
                 row = next(rows)
             except StopIteration:
@@ -125,6 +140,11 @@ class TableReading:
                 yield line, Problem("malformed_record", line, f"this row is lost: {error}")
                 continue
             if not row:
+                continue
+            if rows.line_num > started and self._quotes % 2:
+                # Only the end of the file closes it; the lines behind it went into one cell.
+                message = "a quote that opens here is never closed; the rows from here on are lost"
+                yield started, Problem("malformed_record", started, message)
                 continue
             if len(row) < width or any(row[width:]):
                 yield (
@@ -148,7 +168,18 @@ class TableReading:
                         f"{self._export.shown}, line {number}: the line is longer than 16 MiB; "
                         "this is no table. The rest was not read.",
                     )
-                yield line.decode(self._encoding, "replace")
+                yield self._text(line, number)
+
+    def _text(self, line: bytes, number: int) -> str:
+        text = line.decode(self._encoding, "surrogateescape" if self._is_utf8 else "replace")
+        if number == 1 and not text.isascii() and has_foreign_bytes(text):
+            raise failure(
+                "wrong_encoding",
+                f"{self._export.shown} is not in {self._encoding}; save it as UTF-8, or set "
+                "`encoding` of this source, such as cp1252.",
+            )
+        self._quotes += text.count('"')
+        return text
 
 
 def _guess(header: str) -> str:

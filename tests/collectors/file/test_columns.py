@@ -183,6 +183,30 @@ def test_quoted_cells_keep_their_line_breaks_and_later_lines_their_numbers(read)
     assert "t.csv, line 4: created_at" in outcome.messages
 
 
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(read) -> None:
+    outcome = read('id,name\n1,a\n2,"b\n3,c\n', name="table.csv")
+    assert outcome.only.provider_id == "1"
+    assert "line 3: a quote that opens here is never closed" in outcome.messages
+
+
+def test_a_mapped_heading_that_stands_twice_is_refused(read) -> None:
+    outcome = read("id,name,name\n1,a,b\n", name="table.csv")
+    assert "more than one column 'name'" in str(outcome.error)
+
+
+def test_numbers_of_json_are_compared_as_a_table_would_write_them(read) -> None:
+    columns = {
+        "id": "id",
+        "last_used_at": {"column": "used", "format": "epoch_s", "never": [0]},
+        "status": {"column": "on", "map": {"1": "active", "false": "inactive"}},
+    }
+    records = [{"id": 1, "used": 0, "on": 1}, {"id": 2, "used": "0", "on": False}]
+    outcome = read(records, format="json", columns=columns)
+    assert outcome.gaps == []
+    assert {one.last_used_state for one in outcome.credentials} == {LastUsedState.NEVER}
+    assert [one.status for one in outcome.credentials] == [Status.ACTIVE, Status.INACTIVE]
+
+
 def test_rows_of_another_length_are_lost_alone(read) -> None:
     outcome = read("id,name\n1\n\n2,b\n3,c,\n4,d,extra\n", name="t.csv")
     assert [c.provider_id for c in outcome.credentials] == ["2", "3"]

@@ -131,6 +131,15 @@ def test_damaged_gzip_keeps_what_came_before(read, record, damage) -> None:
     assert "export.ndjson.gz: the gzip data are damaged" in outcome.gaps[-1].message
 
 
+@pytest.mark.parametrize("damage", [lambda data: data + b"x", lambda data: data[:-8] + bytes(8)])
+def test_a_small_gzip_file_that_is_damaged_at_its_end_is_read_up_to_there(
+    read, record, damage
+) -> None:
+    outcome = read(damage(gzip.compress(json.dumps(record()).encode() + b"\n")), name="x.ndjson")
+    assert outcome.only.provider_id == "key-1"
+    assert [gap.reason for gap in outcome.gaps] == ["corrupt_gzip"]
+
+
 def test_a_file_that_is_no_gzip_behind_its_first_bytes_fails(read) -> None:
     outcome = read(b"\x1f\x8bno gzip at all", name="e.bin")
     assert outcome.error is not None

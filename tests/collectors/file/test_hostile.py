@@ -74,6 +74,24 @@ def test_bytes_that_are_no_utf_8_are_replaced(read, record) -> None:
     for name in ("export.json", "export.ndjson"):
         outcome = read(content[1:-1].encode("utf-8", "surrogateescape"), name=name)
         assert outcome.only.name == "M\ufffdller"
+        assert ["1 text holds bytes" in note.text for note in outcome.notes] == [True]
+
+
+@pytest.mark.parametrize("name", ["export.json", "export.ndjson", "export.csv"])
+def test_ids_that_are_no_utf_8_are_lost_rather_than_taken_for_one_another(read, name) -> None:
+    content = '[{"id": "\xe4"},\n{"id": "\xf6"},\n{"id": "o"}]'
+    if name.endswith("ndjson"):
+        content = content[1:-1].replace(",\n", "\n")
+    elif name.endswith("csv"):
+        content = "id,name\n\xe4,a\n\xf6,b\no,c\n"
+    outcome = read(content.encode("latin-1"), name=name)
+    assert outcome.only.provider_id == "o"
+    assert len(outcome.gaps) == 2
+
+
+def test_a_table_in_another_encoding_names_the_option(read) -> None:
+    outcome = read("Schl\xfcssel\n1\n".encode("latin-1"), columns={"id": "Schl\xfcssel"})
+    assert "`encoding`" in str(outcome.error)
 
 
 TYPES = [2**63, -1, 0, 1.5, True, [], {}, ["x"], {"a": {"b": []}}, "", "12", None]

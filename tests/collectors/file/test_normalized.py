@@ -382,7 +382,7 @@ def test_a_source_of_nothing_but_broken_records_has_failed(read) -> None:
     outcome = read([{"name": "a"}, {"name": "b"}])
     assert outcome.credentials == []
     assert outcome.error is not None
-    assert "none of 2 records could be read" in str(outcome.error)
+    assert "none of 2 records could be read (export.json, line 1: " in str(outcome.error)
 
 
 def test_a_header_line_speaks_for_the_lines_after_it(read, record) -> None:
