@@ -8,8 +8,8 @@ under ``remediation.action``; what it says itself about a provider or a type com
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditor.model import Credential, Remediation
@@ -22,7 +22,7 @@ _SLOT = "_slot"
 """How the kind ends, in the uid of what is known by its place only: see `Kind.is_slot`."""
 
 
-class Kind(NamedTuple):
+class Kind(Struct, frozen=True):
     """What the choice of a remedy depends on."""
 
     provider: str
@@ -35,17 +35,23 @@ class Kind(NamedTuple):
     @classmethod
     def of(cls, credential: Credential) -> "Kind":
         """Return the kind of *credential*."""
-        named = credential.uid.split(":", 3)
         return cls(
             credential.provider,
             credential.type,
             credential.principal.is_root is True,
-            len(named) > 2 and named[2].endswith(_SLOT),
+            _is_slot(credential.uid),
         )
 
     def remedy(self, remedies: Remedies) -> Remediation | None:
         """Return the closest of *remedies*; None where they do not speak of this kind."""
         return remedies.of(self.type, is_root=self.is_root, is_slot=self.is_slot)
+
+
+def _is_slot(uid: str) -> bool:
+    if _SLOT not in uid:  # every finding asks, and few need a closer look
+        return False
+    named = uid.split(":", 3)
+    return len(named) > 2 and named[2].endswith(_SLOT)
 
 
 class _Remedy(RemedyFile):
