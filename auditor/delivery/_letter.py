@@ -55,9 +55,14 @@ class Letter:
         message.set_content(wording.clean(self.text), cte="quoted-printable")
         message.add_alternative(wording.clean(self.html), subtype="html", cte="quoted-printable")
         for enclosure in self.enclosures:
-            main, _, sub = enclosure.media_type.partition(";")[0].strip().partition("/")
+            kind, _, parameters = enclosure.media_type.partition(";")
+            main, _, sub = kind.strip().partition("/")
             message.add_attachment(
-                enclosure.content, maintype=main, subtype=sub, filename=enclosure.filename
+                enclosure.content,
+                maintype=main,
+                subtype=sub,
+                filename=enclosure.filename,
+                params={"charset": "utf-8"} if "charset=utf-8" in parameters else None,
             )
         seed = sha256(self.message_id.encode()).hexdigest()[:24]
         for number, part in enumerate(p for p in message.walk() if p.is_multipart()):

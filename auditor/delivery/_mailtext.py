@@ -163,6 +163,7 @@ class Page:
             "more_ending": max(len(self.view.ending_exceptions) - most, 0),
             "more_ended": max(len(news.ended) - most, 0),
             "moved": self._moved(),
+            "baseline": list(news.baseline.items())[:most],
             "first": [_entry(self, finding) for finding in news.first[:most]],
             "new": [_entry(self, finding) for finding in news.new[:most]],
             "mended": [_entry(self, finding) for finding in news.mended[:most]],
@@ -189,7 +190,7 @@ def _entry(page: Page, finding: Finding) -> dict[str, Any]:
         "principal": credential.principal.name,
         "where": f"{credential.organization.name} · {credential.provider}",
         "owner": credential.owner or "",
-        "reasons": finding.risk.reasons[:_REASONS_SHOWN],
+        "reasons": _reasons(finding),
         "remedy": finding.remediation.summary,
         "url": credential.url if _LINK.fullmatch(credential.url or "") else "",
         "since": _since(finding, page),
@@ -198,8 +199,16 @@ def _entry(page: Page, finding: Finding) -> dict[str, Any]:
     }
 
 
+def _reasons(finding: Finding) -> list[str]:
+    """Return the weightiest reasons but the severity, which stands beside the risk."""
+    obvious = f"{finding.state.severity} severity"
+    return [reason for reason in finding.risk.reasons if reason != obvious][:_REASONS_SHOWN]
+
+
 def _since(finding: Finding, page: Page) -> str:
     state = finding.state
+    if state.id in page.news.seen_first:
+        return "There at the first look"
     if page.period is not None and page.period.start is not None:
         if begun_at(finding) > page.period.start.now:
             return "New" if state.opened_at is None else "Came back"

@@ -67,7 +67,10 @@ class News:
     passed: int
     """Findings that opened and were mended between two digests; in neither of the above."""
     baseline: dict[str, int]
-    """Open findings by source and organization that were read whole for the first time."""
+    """Open findings by source and organization that were read whole for the first time, most first.
+    """
+    seen_first: frozenset[str]
+    """Ids of those of *first* that were found in such an organization."""
     first: tuple[Finding, ...]
     """Open, highest risk first; one a credential."""
     new: tuple[Finding, ...]
@@ -138,6 +141,7 @@ def _order(finding: Finding) -> tuple[int, int, str, str]:
 class _Tally:
     by_severity: Counter[Severity] = field(default_factory=Counter)
     baseline: Counter[str] = field(default_factory=Counter)
+    seen_first: set[str] = field(default_factory=set)
     first: list[Finding] = field(default_factory=list)
     new: _Best = field(default_factory=_Best)
     mended: _Best = field(default_factory=_Best)
@@ -151,6 +155,8 @@ class _Tally:
             is_other = all(state.credential_uid != one.state.credential_uid for one in self.first)
             if is_other and len(self.first) < _SHOWN:
                 self.first.append(finding)
+                if part is Part.FIRST_LOOK:
+                    self.seen_first.add(state.id)
         match part:
             case Part.NEW:
                 self.new.add(finding)
@@ -181,7 +187,8 @@ def news_of(view: ReportView, options: NewsOptions, period: Period | None = None
         opened=tally.new.count,
         fixed=tally.mended.count,
         passed=tally.passing.count,
-        baseline=dict(sorted(tally.baseline.items())),
+        baseline=dict(sorted(tally.baseline.items(), key=lambda one: (-one[1], one[0]))),
+        seen_first=frozenset(tally.seen_first),
         first=tuple(tally.first),
         new=tuple(tally.new.kept),
         mended=tuple(tally.mended.kept),

@@ -16,7 +16,16 @@ from auditor.delivery.email import EmailChannel, EmailOptions
 from auditor.delivery.interface import Parcel
 from auditor.errors import DeliveryError
 from auditor.findings.view import EndingException
-from auditor.model import Change, CoverageStatus, ExceptionNote, FindingStatus, Resolution, Severity
+from auditor.model import (
+    Change,
+    CoverageStatus,
+    ExceptionNote,
+    FindingStatus,
+    Organization,
+    Resolution,
+    Risk,
+    Severity,
+)
 
 
 def channel(documents=None, **options: Any) -> EmailChannel:
@@ -215,7 +224,44 @@ def test_the_first_look_at_a_source_is_counted_and_not_listed_as_new(view, findi
     message = reread(channel().render(first, parcel))
     assert "30 new" not in message["Subject"]
     assert "first look" in message["Subject"]
-    assert "keycard-prod · Example: 30 open findings" in part(message, "plain")
+    text = part(message, "plain")
+    assert "keycard-prod · Example: 30 open findings" in text
+    assert text.index("DEAL WITH THESE FIRST") < text.index("FIRST LOOK")
+    assert "There at the first look" in text
+    assert "   New\n" not in text
+
+
+def test_many_first_looks_do_not_bury_what_to_deal_with_first(view, finding, coverage):
+    organizations = [Organization(id=f"org-{n}", name=f"Account {n:03}") for n in range(300)]
+    first = view(
+        *(
+            finding(f"key-{n}", change=Change.OPENED, credential={"organization": one})
+            for n, one in enumerate(organizations)
+        ),
+        covered=tuple(coverage(is_baseline=True, organization=one) for one in organizations),
+    )
+    (parcel,) = channel().parcels(first)
+    message = reread(channel().render(first, parcel))
+    for kind in ("plain", "html"):
+        text = part(message, kind)
+        assert text.count("Account 0") < 60
+        assert "more organizations" in text
+
+
+def test_the_severity_is_no_reason_beside_the_severity(view, finding):
+    risk = Risk(80, ("high severity", "it has admin rights", "nobody owns it", "it never expires"))
+    run = view(finding("a", change=Change.OPENED, severity=Severity.HIGH, risk=risk))
+    (parcel,) = channel().parcels(run)
+    text = part(reread(channel().render(run, parcel)), "plain")
+    assert "Why first: it has admin rights; nobody owns it; it never expires" in text
+
+
+def test_an_attached_page_says_how_its_characters_are_written(view, finding, documents):
+    run = view(finding("a", change=Change.OPENED))
+    mail = channel(documents, attach=["html"])
+    (parcel,) = mail.parcels(run)
+    attached = next(reread(mail.render(run, parcel)).iter_attachments())
+    assert attached.get_content_charset() == "utf-8"
 
 
 def test_findings_below_the_threshold_are_no_reason(view, finding):
