@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ECHO = 0.2
+"""Seconds within which a second signal is the first one again."""
+
 
 @contextmanager
 def signals(
@@ -16,6 +19,8 @@ def signals(
 ) -> Iterator[list[signal.Signals]]:
     """Set *stop* at the first SIGTERM or SIGINT, end the process at the second.
 
+    One that comes within `ECHO` seconds is the first again: ``timeout`` of coreutils, for one,
+    tells a process and then its whole group.
     It ends *end_after* seconds after the first one, too, whatever it still waits for, such as a
     database that does not answer. SIGHUP calls *reload* in the loop. Yields the signals received
     that end the process.
@@ -25,9 +30,14 @@ def signals(
     """
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
+    last_echo = 0.0
     told = threading.Event()
 
     def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal last_echo
+        if received and time.monotonic() < last_echo:
+            return
+        last_echo = time.monotonic() + ECHO
         received.append(signal.Signals(number))
         if len(received) > 1:
             _leave(number, "by a second signal")

@@ -129,7 +129,7 @@ def _line(run: RunRecord, awaited: Container[tuple[str | None, str | None]]) -> 
         started_at=run.started_at,
         finished_at=run.finished_at,
         lapsed_at=run.lapsed_at,
-        is_awaited=run.status is RunStatus.INTERRUPTED
+        is_awaited=run.status in (RunStatus.INTERRUPTED, RunStatus.FAILED)
         and not run.is_judged
         and (run.schedule, run.occurrence) in awaited,
     )

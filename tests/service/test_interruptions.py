@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from auditor.model import RunStatus
+from auditor.signals import ECHO
 from tests.service.conftest import LEASE, Service, plain, wait_for
 
 TEN = {f"org-{number}" for number in range(10)}
@@ -89,6 +90,7 @@ def test_a_second_signal_stops_at_once_and_the_next_daemon_goes_on(service: Serv
     time.sleep(0.5)
     daemon.send_signal(signal.SIGTERM)
     wait_for(lambda: "daemon.draining" in service.log())
+    time.sleep(2 * ECHO)
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(40) == 128 + signal.SIGTERM
     hold.unlink()

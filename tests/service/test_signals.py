@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from auditor.model import RunStatus
+from auditor.signals import ECHO
 from tests.fakes.smtp import AnyPort
 from tests.service.conftest import LEASE, Service, plain, wait_for
 
@@ -139,6 +140,7 @@ def test_a_second_signal_in_the_middle_of_a_write_stops_at_once(service: Service
         daemon = caught_writing(service, stack)
         daemon.send_signal(signal.SIGTERM)
         wait_for(lambda: "daemon.draining" in service.log())
+        time.sleep(2 * ECHO)
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(5) == 128 + signal.SIGTERM
     its_lease_is_over(service)
