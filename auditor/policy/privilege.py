@@ -30,6 +30,8 @@ _RANK = {
         (Privilege.NONE, Privilege.READ, Privilege.WRITE, Privilege.ADMIN),
     )
 }
+# Named here, because to look a member up in its class costs more than to compare it.
+_UNKNOWN, _CALLER = Privilege.UNKNOWN, PermissionsSubject.CALLER
 _NAMED_AT_MOST = 10
 _CACHED_UP_TO = 8192  # bytes of an encoded map; larger ones are rare and would fill the memory
 
@@ -47,8 +49,8 @@ def classify(credential: Credential) -> Credential:
     permissions = credential.permissions
     if (
         permissions is None
-        or credential.privilege is not Privilege.UNKNOWN
-        or credential.permissions_subject is PermissionsSubject.CALLER
+        or credential.privilege is not _UNKNOWN
+        or credential.permissions_subject is _CALLER
     ):
         return credential
     encoded = _encode(permissions)
