@@ -60,14 +60,21 @@ class Condition(Struct, frozen=True, dict=True):
     def missing(self, credential: Credential, derived: Derived) -> tuple[str, ...]:
         """Return the names of the fields that are unknown; derived ones by what they lack."""
         found: dict[str, None] = {}
-        for field in self.needs:
-            value = field_value(field, credential, derived)
+        for name, read, is_derived, is_state in self._needed:
+            value = read(derived if is_derived else credential)
             if value is None:
-                name = blame(field.name, credential) if field.local else field.name
+                found.setdefault(blame(name, credential) if is_derived else name)
+            elif is_state and value == UNKNOWN_MEMBER:
                 found.setdefault(name)
-            elif field.type.can_be_unknown and value == UNKNOWN_MEMBER:
-                found.setdefault(field.name)
         return tuple(found) or tuple(field.name for field in self.needs)
+
+    @cached_property
+    def _needed(self) -> tuple[tuple[str, Callable[[Any], Any], bool, bool], ...]:
+        """What `needs` says, ready to be asked: most of what cannot be judged lacks the same."""
+        return tuple(
+            (field.name, _reader(field), field.local is not None, field.type.can_be_unknown)
+            for field in self.needs
+        )
 
 
 def compile_together(conditions: Iterable[Condition]) -> Answers:
@@ -77,6 +84,9 @@ def compile_together(conditions: Iterable[Condition]) -> Answers:
 
 def field_value(field: Field, credential: Credential, derived: Derived) -> Any:
     """Return the value of *field*; None where it is absent or unknown."""
-    if field.local is not None:
-        return _LOCALS[field.name](derived)
-    return _READERS[field.name](credential)
+    return _reader(field)(credential if field.local is None else derived)
+
+
+def _reader(field: Field) -> Callable[[Any], Any]:
+    """Return what reads *field* from the credential or, a derived one, from what is derived."""
+    return _READERS[field.name] if field.local is None else _LOCALS[field.name]
