@@ -70,7 +70,7 @@ class Reading:
         tasks = list(vars(self).values())
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)  # each is told where it is awaited
 
 
 class AccountReader:
