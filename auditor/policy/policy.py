@@ -68,6 +68,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
     """Whom it is about; empty: everybody. Likewise *types*."""
     types: tuple[str, ...] = ()
+    without: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    """Providers and types it is not about after all."""
     parameters: Mapping[str, Parameter]
     when: str
     supersedes: tuple[str, ...] = ()
@@ -85,9 +87,14 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     def applies_to(self, provider: str, credential_type: str) -> bool:
         """Whether it is about credentials of that provider and type."""
-        return (not self.providers or provider in self.providers) and (
-            not self.types or credential_type in self.types
+        kind = (provider, credential_type)
+        return _covers(self.providers, self.types, kind) and not any(
+            _covers(providers, types, kind) for providers, types in self.without
         )
+
+
+def _covers(providers: tuple[str, ...], types: tuple[str, ...], kind: tuple[str, str]) -> bool:
+    return (not providers or kind[0] in providers) and (not types or kind[1] in types)
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ def read(path: Path, *, is_builtin: bool = False) -> PolicySource:
         version=file.version,
         providers=file.applies_to.providers,
         types=file.applies_to.types,
+        without=tuple((one.providers, one.types) for one in file.applies_to.without),
         parameters=parameters,
         when=file.when.strip(),
         supersedes=file.supersedes,

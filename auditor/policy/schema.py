@@ -59,11 +59,18 @@ class TierFile(_Part):
     severity: Severity
 
 
-class AppliesTo(_Part):
-    """Whom a policy is about; an empty list means everybody."""
+class Whom(_Part):
+    """Credentials of some providers and types; an empty list means everybody."""
 
     providers: tuple[Text, ...] = ()
     types: tuple[Text, ...] = ()
+
+
+class AppliesTo(Whom):
+    """Whom a policy is about."""
+
+    without: tuple[Whom, ...] = ()
+    """Whom of these it is not about, such as kinds without a secret."""
 
 
 class RemedyFile(_Part):

@@ -119,6 +119,15 @@ def test_a_policy_is_silent_about_those_it_is_not_about(
     assert active.evaluate(credential(**RESTING, provider="aws", type="Access Key"), NOW)
 
 
+def test_whom_a_policy_is_without_is_not_judged_by_it(
+    policies: Callable[..., PolicySet], credential: Build
+) -> None:
+    active = policies(applies_to="{without: [{providers: [aws], types: [SSH Key]}]}")
+    assert not active.evaluate(credential(**RESTING, provider="aws", type="SSH Key"), NOW)
+    assert active.evaluate(credential(**RESTING, provider="aws", type="Access Key"), NOW)
+    assert active.evaluate(credential(**RESTING, provider="gitlab", type="SSH Key"), NOW)
+
+
 @pytest.mark.parametrize(
     ("when", "is_judged"),
     [
