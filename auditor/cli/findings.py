@@ -11,6 +11,7 @@ from auditor.cli.options import config_option, json_option, run_option
 from auditor.cli.screen import safe, show_fields, show_json, show_json_lines, show_table
 from auditor.config import load_config
 from auditor.errors import ConfigError
+from auditor.findings.blast_radius import blast_radius
 from auditor.line.recall import recall
 from auditor.model import Finding, FindingStatus, Severity
 from auditor.reports.json import FindingEntries
@@ -127,6 +128,7 @@ def _show(finding: Finding) -> None:
             "risk": f"{finding.risk.score}: {'; '.join(finding.risk.reasons)}",
             "credential": f"{credential.name} ({credential.type}) {credential.uid}",
             "principal": credential.principal.name,
+            "reach": blast_radius(credential),
             "organization": credential.organization.name,
             "owner": credential.owner,
             "first seen": state.first_seen_at,

@@ -139,6 +139,7 @@ def test_findings_show_tells_the_story_by_a_shortened_id(run, home):
     assert answer.code == 0
     assert first["policy_id"] in answer.out
     assert "run 1  opened" in answer.out
+    assert "reach         Whoever has it" in answer.out
     assert ["opened"] == [event["state"]["change"] for event in record["history"]]
 
 

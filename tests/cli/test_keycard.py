@@ -124,3 +124,12 @@ def test_an_organization_that_hangs_starves_no_other(run, server, config):
     assert "complete" == coverage(config, 1)["org-1"][0]
     assert ("failed", "unavailable") == coverage(config, 1)["org-2"]
     assert "within its deadline of" in " ".join(answer.out.split())
+
+
+def test_a_login_that_sees_no_organization_is_told_by_the_check(run, fake, config):
+    fake.organizations.clear()
+
+    answer = run("sources", "check", "-c", config)
+
+    assert answer.code == 3
+    assert "list organizations" in answer.out
