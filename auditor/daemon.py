@@ -19,7 +19,7 @@ from auditor.errors import AuditorError, StoreError
 from auditor.planning import Ledger, Planning, Start
 from auditor.schedule import Occurrence, ScheduleOptions
 from auditor.signals import signals
-from auditor.store import Leadership
+from auditor.store import DatabaseReplaced, Leadership
 from auditor.systemd import keep_watchdog, notify
 from auditor.times import format_duration
 
@@ -111,6 +111,7 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._is_reload_wanted = False
         self._stop = asyncio.Event()
+        self._ended_by: DatabaseReplaced | None = None
         self._is_leader = False
         self._ticked_at: datetime | None = None
         self._tidied_at: datetime | None = None
@@ -122,7 +123,10 @@ class Daemon:
         return DaemonState(self._is_leader, self._ticked_at, running, self._reload_error)
 
     async def run(self) -> int:
-        """Tick until SIGTERM or SIGINT, let running work end, and return the exit code."""
+        """Tick until SIGTERM or SIGINT, let running work end, and return the exit code.
+
+        Raises `DatabaseReplaced` where there is nothing left to work on.
+        """
         scheduler = AsyncIOScheduler(timezone=UTC)
         scheduler.add_job(
             self.tick,
@@ -147,6 +151,8 @@ class Daemon:
                 watchdog.cancel()
                 await self._resign()
             log.info("daemon.stopped")
+        if self._ended_by is not None:
+            raise self._ended_by
         return 130 if received == [signal.SIGINT] else 0
 
     async def once(self) -> Once | None:
@@ -157,6 +163,8 @@ class Daemon:
         with self._obeying(lambda: None) as received:
             try:
                 await self.tick()
+                if self._ended_by is not None:
+                    raise self._ended_by
                 if not self._is_leader:
                     return None
                 tasks = list(self._running.values())
@@ -207,6 +215,10 @@ class Daemon:
     async def _leads(self) -> bool:
         try:
             leads = await asyncio.to_thread(self._leadership.hold)
+        except DatabaseReplaced as error:  # an end: what is done from now on would be lost
+            self._ended_by = error
+            self._stop.set()
+            return False
         except StoreError as error:  # whoever else leads meanwhile, fences keep us apart
             log.error("leadership.unknown", error=str(error))  # noqa: TRY400 - the sentence says it
             return False

@@ -3,7 +3,7 @@
 from auditor.store.book import Book
 from auditor.store.claims import StaleClaim
 from auditor.store.database import NoDatabase
-from auditor.store.leadership import LeaderRecord, Leadership
+from auditor.store.leadership import DatabaseReplaced, LeaderRecord, Leadership
 from auditor.store.leases import FIRST_FENCE
 from auditor.store.ledger import Ledger, OccurrenceRecord
 from auditor.store.outbox import Outbox
@@ -27,6 +27,7 @@ __all__ = [
     "FIRST_FENCE",
     "Book",
     "Claim",
+    "DatabaseReplaced",
     "Earlier",
     "Event",
     "FindingRecord",

@@ -41,6 +41,10 @@ _LOOK = 0.02
 _leader = columns(LeaderRow)
 
 
+class DatabaseReplaced(StoreError):
+    """The file is another one than was locked, or is gone: what is written is lost."""
+
+
 class LeaderRecord(Struct, frozen=True):
     """Who leads."""
 
@@ -81,14 +85,26 @@ class FileLock:
 
     def __init__(self, database: Database, *, mounts: Path = MOUNTS) -> None:
         name = database.url.database or ""
+        self._database = Path(name)
         self._is_memory = name in ("", ":memory:") or name.startswith("file:")
         self._path = Path(f"{name}.lock")
         self._file: int | None = None
+        self._locked = (0, 0)
         self._mounts = mounts
 
     def hold(self) -> bool:
-        """Lock the file; raises `StoreError` at once where another process has."""
-        if self._is_memory or self._file is not None:
+        """Lock the file; raises `StoreError` at once where another process has.
+
+        Once it is held: raises `DatabaseReplaced` where the database is another one by now.
+        """
+        if self._is_memory:
+            return True
+        if self._file is not None:
+            if _identity(self._database) != self._locked:
+                raise DatabaseReplaced(
+                    f"{self._database} was replaced or deleted while it was open; start again, to "
+                    "work on what is there now"
+                )
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -103,6 +119,7 @@ class FileLock:
         os.ftruncate(file, 0)
         os.pwrite(file, own_name().encode(), 0)
         self._file = file
+        self._locked = _identity(self._database)
         if (kind := file_system(self._path, self._mounts)) in REMOTE:
             log.warning(
                 "store.remote_file",
@@ -202,3 +219,12 @@ def _lock(file: int) -> None:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         time.sleep(_LOOK)
     return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one of its name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino

@@ -9,6 +9,7 @@ import pytest
 
 from auditor.model import RunStatus
 from auditor.signals import ECHO
+from auditor.store import Store
 from tests.service.conftest import LEASE, Service, plain, wait_for
 
 TEN = {f"org-{number}" for number in range(10)}
@@ -224,6 +225,26 @@ def test_a_daemon_reads_its_configuration_again_or_keeps_the_old_one(service: Se
     assert daemon.poll() is None
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(40) == 0
+
+
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_a_daemon_whose_database_is_replaced_ends_and_says_so(
+    on_sqlite: Service, is_restored: bool
+):
+    service = on_sqlite
+    daemon = service.start()
+    wait_for(service.reports)
+    path = service.root / "store.db"
+    for file in service.root.glob("store.db*"):
+        if file.name != "store.db.lock":
+            file.rename(file.with_name(f"moved-{file.name}"))
+    if is_restored:
+        Store.open(service.url).close()
+    assert daemon.wait(40) == 4
+    assert f"{path} was replaced or deleted while it was open; start again" in service.log()
+    assert path.exists() == is_restored
+    assert service.once() == 0
+    assert "done" in service.log()
 
 
 def test_on_sqlite_a_second_daemon_is_refused_and_told_by_whom(on_sqlite: Service):
