@@ -299,12 +299,13 @@ class State:
         scopes, permissions = self.scopes, self._permissions
         for fact in facts:
             scope = scopes[fact.scope_id]
+            usual_times = scope.usual_times if fact.until is None else None
             decoded.append(
                 scope.frame.credential(
                     fact.uid,
                     fact.body,
                     scope.use(fact),
-                    self._times(fact),
+                    usual_times or self._times(fact),
                     permissions[fact.permissions_id],
                     permissions[fact.unused_id],
                 )
