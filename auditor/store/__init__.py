@@ -19,8 +19,9 @@ from auditor.store.records import (
     TimelineEntry,
     Undelivered,
 )
+from auditor.store.runs import OccurrenceTaken, UnknownRun
 from auditor.store.spool import Spool
-from auditor.store.store import OccurrenceTaken, Store, UnknownRun
+from auditor.store.store import Store
 from auditor.store.vitals import Snapshot, Vitals, Waiting
 
 __all__ = [

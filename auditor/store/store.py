@@ -3,52 +3,35 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Self
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
-from auditor.errors import ConfigError, SourceError, StoreError
+from auditor.errors import SourceError
 from auditor.evidence import Unit
-from auditor.model import (
-    Coverage,
-    CoverageStatus,
-    Credential,
-    FindingState,
-    Organization,
-    RunStatus,
-)
-from auditor.store import claims, history, leases, scopes, story
+from auditor.model import Coverage, CoverageStatus, Credential, Organization
+from auditor.store import claims, history, leases, scopes
 from auditor.store.book import Book
 from auditor.store.browse import Browse
-from auditor.store.bulk import upsert
-from auditor.store.codec import instant, micros
 from auditor.store.database import BUSY_SECONDS, Database
 from auditor.store.leadership import LEASE, Leadership, leadership
 from auditor.store.leases import Leases
 from auditor.store.ledger import Ledger
 from auditor.store.outbox import Outbox
 from auditor.store.prune import Pruned, prune
-from auditor.store.records import (
-    Claim,
-    Earlier,
-    Event,
-    FindingRecord,
-    Hold,
-    RunRecord,
-    TimelineEntry,
-    run_record,
-)
+from auditor.store.readings import Readings
+from auditor.store.records import Claim, Hold
+from auditor.store.runs import Runs
 from auditor.store.spool import Spool
 from auditor.store.state import State
 from auditor.store.tables import Run, columns, table
 from auditor.store.texts import safe_id
-from auditor.store.vitals import Vitals, newest_notes, vitals
 from auditor.store.writer import UnitWriter
 
 _run = columns(Run)
 
 
-class Store:
+class Store(Runs, Readings):
     """What is remembered between runs. Every method raises `StoreError` where that fails."""
 
     def __init__(self, database: Database) -> None:
@@ -97,93 +80,6 @@ class Store:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
-
-    # -- runs
-
-    def begin_run(
-        self,
-        *,
-        now: datetime,
-        started_at: datetime,
-        is_as_of: bool = False,
-        schedule: str | None = None,
-        occurrence: str | None = None,
-        context: bytes = b"",
-        holder: str | None = None,
-        lease: timedelta = timedelta(0),
-    ) -> int:
-        """Return the number of a new run.
-
-        *context* is whatever the run is judged by, for rendering it again later. An occurrence
-        of a schedule that has its run already is refused: it happens once. A *holder* has taken
-        it at once, for *lease*: no kill leaves a run that nobody ever answers for.
-        """
-        values: dict[str, Any] = {
-            "now": micros(now),
-            "started_at": micros(started_at),
-            "is_as_of": int(is_as_of),
-            "status": RunStatus.RUNNING.value,
-            "schedule": schedule,
-            "occurrence": occurrence,
-            "context": context,
-        }
-        with self._database.write() as connection:
-            if holder is not None:
-                values |= leases.first_taking(connection, holder, lease)
-            statement = upsert(connection.dialect.name, Run).values(values).on_conflict_do_nothing()
-            number = connection.execute(statement.returning(_run.id)).scalar()
-        if number is None:
-            raise OccurrenceTaken(f"schedule {schedule} has had its run for {occurrence} already")
-        return int(number)
-
-    def finish_run(
-        self, run_id: int, *, status: RunStatus, finished_at: datetime, summary: bytes | None = None
-    ) -> None:
-        """Note how the run ended; without a *summary* an earlier one stays."""
-        values: dict[str, Any] = {
-            "status": RunStatus(status).value,
-            "finished_at": micros(finished_at),
-        }
-        if summary is not None:
-            values["summary"] = summary
-        with self._database.write() as connection:
-            connection.execute(update(Run).where(_run.id == run_id).values(values))
-
-    def runs(self, limit: int = 100, *, until: int | None = None) -> list[RunRecord]:
-        """Return the newest *limit* runs, up to number *until*, the newest first."""
-        statement = _runs().order_by(_run.id.desc()).limit(limit)
-        if until is not None:
-            statement = statement.where(_run.id <= until)
-        with self._database.read() as connection:
-            clock = claims.database_time(connection)
-            return [run_record(row, row.context, clock) for row in connection.execute(statement)]
-
-    def first_run_at(self) -> datetime | None:
-        """Return when the oldest run that is remembered began."""
-        with self._database.read() as connection:
-            found = connection.scalar(select(func.min(_run.started_at)))
-        return None if found is None else instant(found)
-
-    def run(self, which: int | Literal["latest"]) -> RunRecord:
-        """Return one run by number, or the newest that was judged."""
-        statement = _runs()
-        if which == "latest":
-            statement = statement.where(_run.judged.is_not(None)).order_by(_run.id.desc()).limit(1)
-        else:
-            statement = statement.where(_run.id == which)
-        with self._database.read() as connection:
-            row = connection.execute(statement).first()
-            if row is not None:
-                return run_record(row, row.context, claims.database_time(connection))
-            known = connection.scalars(select(_run.id).order_by(_run.id.desc()).limit(5)).all()
-        if not known:
-            raise UnknownRun(f"{self._database.name} has no run yet; run `auditor audit` first")
-        names = ", ".join(map(str, known))
-        if which == "latest":
-            raise UnknownRun(
-                f"No run was judged yet, of {names}; run `auditor audit`, or name one by number"
-            )
-        raise UnknownRun(f"there is no run {which}; the newest are {names}")
 
     # -- collections
 
@@ -351,70 +247,6 @@ class Store:
             yield book
             book.close()
 
-    # -- reading back
-
-    def coverage(self, run_id: int) -> list[Coverage]:
-        """Return what a run has read, by source and organization.
-
-        Once the run is judged, configured sources that it left out are listed as *not selected*.
-        """
-        with self._database.read() as connection:
-            return scopes.coverage(connection, run_id) + history.not_selected(connection, run_id)
-
-    def earlier(self, run_id: int) -> Earlier:
-        """Return how everything was read before a run."""
-        with self._database.read() as connection:
-            return history.earlier(connection, run_id)
-
-    def credentials(self, run_id: int, *, raw: bool = False) -> Iterator[Credential]:
-        """Yield the state at a run, by uid.
-
-        That is, per source and organization, the newest complete collection up to the run plus
-        what later partial ones added; of several observers the newest data count. With *raw* the
-        newest record as received is filled in, whatever the run.
-        """
-        with self._database.read() as connection:
-            yield from history.credentials(connection, run_id, raw=raw)
-
-    def findings_at(self, run_id: int) -> Iterator[tuple[FindingState, Credential]]:
-        """Yield every finding of a judged run as it was then, by credential uid.
-
-        Open and suppressed ones, and those that were resolved in this very run, each with its
-        credential as of the run.
-        """
-        with self._database.read() as connection:
-            yield from history.findings_at(connection, run_id)
-
-    def findings(self, **filters: Any) -> list[FindingRecord]:
-        """Return the newest state of findings; see `auditor.store.history.findings`."""
-        with self._database.read() as connection:
-            return history.findings(connection, **filters)
-
-    def finding(self, finding_id: str) -> FindingRecord | None:
-        """Return one finding by id or by an unambiguous beginning of it."""
-        with self._database.read() as connection:
-            return history.finding(connection, finding_id)
-
-    def events(self, finding_id: str) -> list[Event]:
-        """Return every state a finding took on, the oldest first."""
-        with self._database.read() as connection:
-            return story.events(connection, finding_id)
-
-    def timeline(self, uid: str) -> list[TimelineEntry]:
-        """Return everything that happened to a credential, the oldest first."""
-        with self._database.read() as connection:
-            return story.timeline(connection, uid)
-
-    def vitals(self) -> Vitals:
-        """Return how old what is known is, what became of occurrences, and what is to be sent."""
-        with self._database.read() as connection:
-            return vitals(connection)
-
-    def newest_notes(self, beginning: str) -> list[tuple[str, str]]:
-        """Return source and note of what each source's newest reading said with *beginning*."""
-        with self._database.read() as connection:
-            return newest_notes(connection, beginning)
-
     # -- retention
 
     def prune(self, before: datetime) -> Pruned:
@@ -427,28 +259,3 @@ class Store:
             pruned = prune(connection, before)
         self._database.compact()
         return pruned
-
-
-class OccurrenceTaken(StoreError):
-    """An occurrence of the schedule has its run already."""
-
-
-class UnknownRun(ConfigError):
-    """No run has this number."""
-
-
-def _runs() -> Any:
-    return select(
-        _run.id,
-        _run.now,
-        _run.is_as_of,
-        _run.started_at,
-        _run.finished_at,
-        _run.status,
-        _run.schedule,
-        _run.occurrence,
-        _run.context,
-        _run.summary,
-        _run.judged,
-        _run.lease_until,
-    ).where(_run.is_pruned == 0)

@@ -22,7 +22,7 @@ from auditor.line.trend import point
 from auditor.reports.interface import ReportFormat
 from auditor.schedule import ScheduleOptions, next_occurrence
 from auditor.store.records import RunRecord
-from auditor.store.store import UnknownRun
+from auditor.store.runs import UnknownRun
 from auditor.web.lookup import offset
 from auditor.web.render import address, page
 from auditor.web.shelf import names_of, view_of
