@@ -115,7 +115,7 @@ def test_a_parameter_may_be_left_to_the_configuration(write_policy: Write) -> No
         ({"parameters": "{idle_for: {value: 45d}}"}, "'type' is missing; write {type: duration"),
         ({"parameters": "{idle_for: {type: durration}}"}, "is not a type; write one of bool, int"),
         ({"parameters": "{idle_for: {type: duration, value: soon}}"}, "is not a duration"),
-        ({"parameters": "{idle_for: {type: duration, value: 1}}"}, "must be a duration"),
+        ({"parameters": "{idle_for: {type: duration, value: 1}}"}, "a duration, such as 45d"),
         ({"parameters": "{idle_for: {type: list<int>, value: 1}}"}, "must be a list"),
         ({"parameters": "{idle_for: {type: int, value: true}}"}, "must be a whole number"),
         ({"parameters": "{idle_for: {type: duration, size: 1}}"}, "unknown key 'size'; known: "),

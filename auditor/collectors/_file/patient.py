@@ -53,7 +53,7 @@ def read(
         session.foreign[organization.id] += facts.foreign
     session.future.update((organization.id, field) for field in facts.from_future)
     if credential is None:
-        reason = "no usable uid or id" if not facts.secrets else "its uid is shaped like a secret"
+        reason = _loss(facts)
         yield Problem(
             "malformed_record",
             line,
@@ -67,6 +67,15 @@ def read(
         for problem in (*problems, *facts.problems)
     )
     yield credential
+
+
+def _loss(facts: Facts) -> str:
+    """Return why a record has no identity."""
+    if facts.secrets:
+        return "its uid is shaped like a secret"
+    if facts.foreign:
+        return "its uid or id holds bytes that are no UTF-8 (export it as UTF-8)"
+    return "no usable uid or id"
 
 
 def _organization(

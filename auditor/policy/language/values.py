@@ -84,4 +84,5 @@ def convert(data: Any, wanted: Type) -> Constant:
             return Constant(wanted, data)
         case (Kind.FLOAT, int()) if not isinstance(data, bool):
             return Constant(wanted, float(data))
-    raise ValueError(f"must be {wanted}")
+    example = ", such as 45d" if wanted.kind is Kind.DURATION else ""
+    raise ValueError(f"must be {wanted}{example}")

@@ -87,6 +87,7 @@ def test_ids_that_are_no_utf_8_are_lost_rather_than_taken_for_one_another(read, 
     outcome = read(content.encode("latin-1"), name=name)
     assert outcome.only.provider_id == "o"
     assert len(outcome.gaps) == 2
+    assert outcome.messages.count("holds bytes that are no UTF-8") == 2
 
 
 def test_a_table_in_another_encoding_names_the_option(read) -> None:
