@@ -5,50 +5,26 @@ visibly; with ``AUDITOR_REQUIRE_BROWSER=1`` it fails.
 """
 
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from auditor import plugs
 from auditor.findings.view import ReportView
 from auditor.reports.interface import ReportFormat
+from tests.chromium import chromium, rules
 from tests.reports.hostile import HOSTILE, poisoned_view
 from tests.reports.views import full_view, generated, view
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def _absent(what: str) -> None:
-    if os.environ.get("AUDITOR_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        _absent("Chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+    with chromium() as running:
         yield running
-        running.close()
 
 
 def _write(made: ReportView, folder: Path) -> str:
@@ -216,8 +192,6 @@ def test_nothing_runs_for_hostile_names(browser: Browser, tmp_path: Path) -> Non
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_no_violation(scheme: str, width: int, browser: Browser, address: str) -> None:
-    if not AXE.exists():
-        _absent("axe-core")
     context = browser.new_context(
         bypass_csp=True,
         color_scheme="dark" if scheme == "dark" else "light",
@@ -226,7 +200,7 @@ def test_axe_finds_no_violation(scheme: str, width: int, browser: Browser, addre
     opened = context.new_page()
     opened.goto(address)
     opened.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    opened.evaluate(AXE.read_text())
+    opened.evaluate(rules().read_text())
 
     found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
 

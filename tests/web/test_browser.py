@@ -4,8 +4,6 @@ Needs Chromium and, for the accessibility rules, ``npm install --no-save axe-cor
 visibly; with ``AUDITOR_REQUIRE_BROWSER=1`` it fails.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,24 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.chromium import chromium, rules
 from tests.house import House
 from tests.reports.hostile import HOSTILE
 from tests.web.conftest import Web, fill
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 TOKEN = "a-token-of-more-than-sixteen-characters"  # a made-up one
 PAGES = (
     "/",
@@ -47,21 +36,10 @@ PAGES = (
 EMPTY = ("/findings?q=nothing-is-called-so", "/compare?from=2&to=2", "/runs/99", "/nothing")
 
 
-def _absent(what: str) -> None:
-    if os.environ.get("AUDITOR_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        _absent("Chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -240,8 +218,6 @@ def test_hostile_names_neither_run_nor_break_out(browser: Browser, tmp_path: Pat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_no_violation(browser: Browser, address: str, scheme: str, width: int) -> None:
-    if not AXE.exists():
-        _absent("axe-core")
     options = {
         "viewport": {"width": width, "height": 900},
         "color_scheme": scheme,
@@ -254,7 +230,7 @@ def test_axe_finds_no_violation(browser: Browser, address: str, scheme: str, wid
         credential = opened.locator("#credentials th a").first.get_attribute("href") or ""
         for path in (*PAGES, *EMPTY, finding, credential, "/login"):
             opened.goto(address + path)
-            opened.add_script_tag(path=AXE)
+            opened.add_script_tag(path=rules())
             found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
             assert [
                 (path, violation["id"], [node["html"] for node in violation["nodes"]][:3])
