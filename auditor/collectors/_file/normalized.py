@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from auditor.collectors._file import scrub
 from auditor.collectors._file.facts import Facts
@@ -166,18 +167,16 @@ def _build(record: Record, head: Head, session: Session) -> Credential:
     ):
         raise _Unusual
     expires_at = record.expires_at and _usual(record.expires_at)
-    tags, restrictions = record.tags, record.restrictions
+    tags = record.tags
     if tags and any(map(scrub.is_secret_key, tags)):
         raise _Unusual
-    return Credential(
+    credential = Credential(
         uid=record.uid,
         provider=record.provider,
         source=session.source,
         organization=organization,
         principal=_principal.get(record.principal) or session.default_principal,
-        client_id=record.client_id or None,
         name=record.name,
-        description=record.description or None,
         type=record.type,
         status=record.status or Status.ACTIVE,
         created_at=created_at,
@@ -185,10 +184,6 @@ def _build(record: Record, head: Head, session: Session) -> Credential:
         observed_at=session.now,
         last_used_at=last_used_at,
         last_used_state=_use(record.last_used_state, last_used_at),
-        last_used_window_start=record.last_used_window_start
-        and _usual(record.last_used_window_start),
-        last_used_precision=record.last_used_precision,
-        last_used_subject=record.last_used_subject or LastUsedSubject.CREDENTIAL,
         data_as_of=true_at(
             record.data_as_of and _usual(record.data_as_of),
             record.observed_at and _usual(record.observed_at),
@@ -200,11 +195,49 @@ def _build(record: Record, head: Head, session: Session) -> Credential:
         expires_state=_expiry(record.expires_state, expires_at),
         permissions=permissions,
         permissions_subject=permissions_subject(record.permissions_subject, permissions),
+        owner=record.owner or None,
+        tags=tags or {},
+        raw={},  # msgspec's own default is as large as a filled one
+    )
+    return _more(credential, record) if _says_more(record) else credential
+
+
+def _says_more(record: Record) -> bool:
+    """Tell whether *record* holds a field that most exports lack: all are costly to fill in."""
+    return any(
+        (
+            record.client_id,
+            record.description,
+            record.last_used_window_start,
+            record.last_used_precision is not None,
+            record.last_used_subject,
+            record.permissions_certainty,
+            record.unused_permissions is not _ABSENT,
+            record.privilege,
+            record.restrictions is not None,
+            record.fingerprint,
+            record.key_algorithm,
+            record.key_bits is not None,
+            record.reviewed_at,
+            record.url,
+            record.raw,
+        )
+    )
+
+
+def _more(credential: Credential, record: Record) -> Credential:
+    restrictions = record.restrictions
+    return replace(
+        credential,
+        client_id=record.client_id or None,
+        description=record.description or None,
+        last_used_window_start=record.last_used_window_start
+        and _usual(record.last_used_window_start),
+        last_used_precision=record.last_used_precision,
+        last_used_subject=record.last_used_subject or LastUsedSubject.CREDENTIAL,
         permissions_certainty=record.permissions_certainty or Certainty.STATED,
         unused_permissions=_permissions.get(record.unused_permissions),
         privilege=record.privilege or Privilege.UNKNOWN,
-        owner=record.owner or None,
-        tags=tags or {},
         restrictions=restrictions and scrub.clean(restrictions),
         fingerprint=record.fingerprint or None,
         key_algorithm=record.key_algorithm or None,
@@ -227,9 +260,11 @@ def _use(stated: LastUsedState | None, at: datetime | None) -> LastUsedState:
         if stated is LastUsedState.USED:
             raise _Unusual
         return stated or LastUsedState.UNKNOWN
-    if stated not in (None, LastUsedState.USED):
+    if stated is None:
+        return LastUsedState.USED
+    if stated is not LastUsedState.USED:
         raise _Unusual
-    return LastUsedState.USED
+    return stated
 
 
 def _expiry(stated: ExpiresState | None, at: datetime | None) -> ExpiresState:
