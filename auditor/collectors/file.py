@@ -144,7 +144,9 @@ def _items(export: Export, reading: Reading, pages: _Pages, gaps: Gaps) -> Itera
     event: Event
     for event in reading.read(export):
         if isinstance(event, Credential):
-            yield from pages.add(event)
+            full = pages.add(event)
+            if full:
+                yield from full
         elif isinstance(event, Problem):
             gap = gaps.add(export.shown, event)
             if gap is not None:

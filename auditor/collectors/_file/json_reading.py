@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 from auditor.collectors._file import normalized, patient, scrub
@@ -46,25 +47,26 @@ class JsonReading:
 
     def read(self, *, is_lines: bool) -> Iterator[Event]:
         """Yield what the file holds; raises `SourceError` where it cannot be read on."""
-        yield from self._read_lines() if is_lines else self._read_documents()
+        return self._read_lines() if is_lines else self._read_documents()
 
     def _read_lines(self) -> Iterator[Event]:
         head, session = self._head, self._session
         is_fast = self._form in ("auto", "normalized")
         from_json, may_hold_secret = normalized.from_json, scrub.may_hold_secret
         with self._export.open() as stream:
-            for number, line, is_suspicious in lines(stream):
-                if line is None:
-                    yield _oversized(number, head, session)
+            for first, block in lines(stream):
+                if block is None:
+                    yield _oversized(first, head, session)
                     continue
-                if is_fast and not (is_suspicious and may_hold_secret(line)):
-                    credential = from_json(line, head, session)
-                    if credential is not None:
-                        yield credential
-                        continue
-                if line.isspace():
-                    continue
-                head = yield from self._read_line(number, line, head)
+                is_clean = not may_hold_secret(block)
+                for number, line in enumerate(BytesIO(block), first):
+                    if is_fast and (is_clean or not may_hold_secret(line)):
+                        credential = from_json(line, head, session)
+                        if credential is not None:
+                            yield credential
+                            continue
+                    if not line.isspace():
+                        head = yield from self._read_line(number, line, head)
 
     def _read_line(self, number: int, line: bytes, head: Head) -> Generator[Event, None, Head]:
         """Read a line that is not simply a well-formed record; returns the head from here on."""

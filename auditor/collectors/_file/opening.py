@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from auditor.collectors._file import scrub
 from auditor.errors import SourceError, UnexpectedResponse
 
 BLOCK = 256 * 1024
@@ -155,9 +154,9 @@ def _shown(path: Path, directory: Path) -> str:
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
-def lines(stream: Stream) -> Iterator[tuple[int, bytes | None, bool]]:
-    """Yield (number, line with its end, needs a look for secrets); None for an oversized line."""
-    number = 0
+def lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
+    """Yield whole lines, many at once, and the number of the first; None for an oversized line."""
+    number = 1
     rest: list[bytes] = []
     """The pieces of a line whose end has not come yet; None of them holds a line break."""
     is_skipping = False
@@ -167,19 +166,17 @@ def lines(stream: Stream) -> Iterator[tuple[int, bytes | None, bool]]:
         if end:
             block = block if is_skipping else b"".join((*rest, head, end, block))
             rest, is_skipping = [], False
-            *whole, tail = block.split(b"\n")
-            is_suspicious = scrub.may_hold_secret(block)
-            for line in whole:
-                number += 1
-                yield number, line + b"\n", is_suspicious
-            head = tail
+            cut = block.rfind(b"\n") + 1
+            yield number, block[:cut]
+            number += block.count(b"\n")
+            head = block[cut:]
         if not is_skipping:
             rest.append(head)
             if sum(map(len, rest)) > LARGEST_RECORD:
+                yield number, None
                 number += 1
-                yield number, None, False
                 rest, is_skipping = [], True
         block = stream.read(BLOCK)
     last = b"".join(rest)
     if last:
-        yield number + 1, last, scrub.may_hold_secret(last)
+        yield number, last

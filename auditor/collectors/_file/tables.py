@@ -4,6 +4,7 @@ import codecs
 import csv
 from collections.abc import Iterator
 from datetime import tzinfo
+from io import BytesIO
 from typing import Protocol
 
 from auditor.collectors._file import patient, scrub
@@ -161,14 +162,15 @@ class TableReading:
 
     def _texts(self) -> Iterator[str]:
         with self._export.open() as stream:
-            for number, line, _ in lines(stream):
-                if line is None:
+            for first, block in lines(stream):
+                if block is None:
                     raise failure(
                         "malformed_file",
-                        f"{self._export.shown}, line {number}: the line is longer than 16 MiB; "
+                        f"{self._export.shown}, line {first}: the line is longer than 16 MiB; "
                         "this is no table. The rest was not read.",
                     )
-                yield self._text(line, number)
+                for number, line in enumerate(BytesIO(block), first):
+                    yield self._text(line, number)
 
     def _text(self, line: bytes, number: int) -> str:
         text = line.decode(self._encoding, "surrogateescape" if self._is_utf8 else "replace")
