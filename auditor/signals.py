@@ -56,12 +56,23 @@ def signals(
     handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: again}
     threading.Thread(target=end_late, name="last resort", daemon=True).start()
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         told.set()
+
+
+@contextmanager
+def hangups_waiting() -> Iterator[None]:
+    """Keep a SIGHUP that arrives before `signals` listens until it does, instead of dying of it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 @contextmanager

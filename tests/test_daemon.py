@@ -18,6 +18,7 @@ import pytest
 from auditor.daemon import Daemon, Work
 from auditor.errors import ConfigError, StoreError
 from auditor.schedule import Occurrence, ScheduleOptions, next_occurrence
+from auditor.signals import hangups_waiting, signals
 
 START = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 
@@ -604,6 +605,14 @@ def test_sigterm_lets_running_work_end(program: Program):
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
     assert (out, process.returncode) == ("finished\n", 0)
+
+
+async def test_a_sighup_before_anybody_listens_waits_until_somebody_does():
+    told: list[str] = []
+    with hangups_waiting():
+        signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
+        with signals(asyncio.Event(), lambda: told.append("reload"), end_after=1):
+            await until(lambda: told == ["reload"])
 
 
 def test_a_signal_and_its_echo_are_one(program: Program):

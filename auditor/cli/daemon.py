@@ -19,6 +19,7 @@ from auditor.errors import ConfigError, Unavailable
 from auditor.line.setting import Order, open_channels, prepare
 from auditor.line.ship import ship
 from auditor.schedule import Occurrence, ScheduleOptions
+from auditor.signals import hangups_waiting
 from auditor.status import gather
 from auditor.store import Store
 from auditor.times import format_duration
@@ -37,8 +38,9 @@ def daemon(config_path: Path, *, once: bool) -> int:
     SIGTERM lets running work end; a second signal stops at once. SIGHUP reads the configuration
     again: all of it, or, where it has a mistake, nothing.
     """
-    config = checked(config_path)
-    return asyncio.run(_serve(config, config_path, once=once))
+    with hangups_waiting():
+        config = checked(config_path)
+        return asyncio.run(_serve(config, config_path, once=once))
 
 
 @dataclass
