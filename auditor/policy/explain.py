@@ -189,8 +189,10 @@ def _row(field: Field, limit: Callable[..., Any] | None = None) -> Row:
 
 
 def _reasons_row(credential: Credential, _derived: Derived, _now: datetime) -> Evidence:
-    """Show the rights that make the credential as privileged as it is."""
-    return Evidence("permissions", reasons(credential))
+    """Show the rights that make the credential as privileged as it is; null for unknown ones."""
+    named = reasons(credential)
+    is_known = bool(named) or credential.permissions is not None
+    return Evidence("permissions", named if is_known else None)
 
 
 def _observed(field: Field) -> Callable[[Any], Any]:
