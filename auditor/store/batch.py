@@ -63,8 +63,8 @@ _presence = columns(Presence)
 _permission = columns(PermissionSet)
 
 _KNOWN = """
-    SELECT c.uid, c.id, p.scope_id, p.since, p.version, p.digest, p.use_code, p.use_at,
-           p.use_window, p.raw_digest
+    SELECT c.uid, c.id, p.scope_id, p.since, p.version, p.digest, p.raw_digest, p.use_code,
+           p.use_at, p.use_window
     FROM credential c LEFT JOIN presence p ON p.credential_id = c.id AND p.until IS NULL
     WHERE c.uid IN :uids
 """
@@ -101,26 +101,22 @@ class BatchWriter:
     def write(self, batch: Iterable[tuple[Reading, Credential]]) -> None:
         """Write *batch*; of two records of one credential the newer data count."""
         merged = _merge(batch)
-        ids, current = self._look_up({uid for _scope, uid in merged})
+        ids, current = self._look_up([uid for _scope, uid in merged])
         self._add_identities(merged, ids)
         changes = _Changes()
-        for (scope_id, uid), (reading, credential) in merged.items():
-            number = ids[uid]
+        for key, (reading, credential) in merged.items():
+            number = ids[key[1]]
             if reading.note_time(number, credential.data_as_of):
-                changes.compare(reading, number, credential, current.get((scope_id, number)))
+                changes.compare(reading, number, credential, current.get(key))
         changes.flush(self._connection, self._permissions)
 
     def _look_up(
-        self, uids: set[str]
-    ) -> tuple[dict[str, int], dict[tuple[int, int], tuple[Any, ...]]]:
-        """Return the number of every known uid, and its open presences by scope and number."""
-        ids: dict[str, int] = {}
-        current: dict[tuple[int, int], tuple[Any, ...]] = {}
-        for row in fetch(self._connection, _KNOWN, uids=sorted(uids)):
-            ids[row[0]] = number = row[1]
-            if row[2] is not None:
-                current[row[2], number] = row[3:]
-        return ids, current
+        self, uids: list[str]
+    ) -> tuple[dict[str, int], dict[tuple[int, str], tuple[Any, ...]]]:
+        """Return the number of every known uid, and its open presences by scope and uid."""
+        rows = fetch(self._connection, _KNOWN, uids=uids)
+        ids = {row[0]: row[1] for row in rows}
+        return ids, {(row[2], row[0]): row for row in rows if row[2] is not None}
 
     def _add_identities(
         self, merged: Mapping[tuple[int, str], tuple[Reading, Credential]], ids: dict[str, int]
@@ -185,8 +181,8 @@ class _Changes:
             use = use_of(credential)
             since = version = reading.seq
         else:
-            since, version, old_mark = before[:3]
-            known, old_raw = before[3:6], before[6]
+            since, version, old_mark, old_raw = before[3:7]
+            known = before[7:]
             use = use_of(credential, known)
             if mark == old_mark and use == known and raw_mark == old_raw:
                 return
