@@ -11,8 +11,10 @@ from auditor.cli.screen import show_json
 from auditor.collectors.interface import Collector
 from auditor.config import Layout, load_config
 from auditor.delivery.interface import Channel
+from auditor.findings.exception_review import unknown_policies
 from auditor.line.setting import classifier, exceptions
-from auditor.policy import load
+from auditor.pipeline import utc_now
+from auditor.policy import load_with_catalogue
 from auditor.resources import bundled
 
 
@@ -26,20 +28,23 @@ def config() -> None:
 def check(config_path: Path) -> None:
     """Check the configuration with its policies, exceptions and references; no network."""
     loaded = load_config(config_path)
-    load(
+    _active, known = load_with_catalogue(
         loaded.layout.policies,
         builtin=bundled("policies"),
         directory=loaded.directory,
         document=loaded.document,
     )
-    exceptions(loaded)
+    excepted = exceptions(loaded)
     classifier(loaded)
     for entry in (*loaded.sources, *loaded.deliveries):
         entry.options()
     _ = loaded.database_url  # its references, too
     if loaded.layout.web is not None:
         loaded.layout.web.secret(loaded.directory)
-    for warning in loaded.warnings:
+    policies = [policy.id for policy in known]
+    misspelt = unknown_policies(excepted, policies, utc_now())
+    remarks = [f"{remark.place}: {remark.message}" for remark in misspelt]
+    for warning in (*loaded.warnings, *remarks):
         click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"{config_path} is fine: {len(loaded.sources)} source(s), "

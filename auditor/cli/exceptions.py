@@ -8,6 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from auditor import plugs
 from auditor.cli import exits
 from auditor.cli.options import config_option, json_option
 from auditor.cli.screen import show_json, show_table
@@ -19,6 +20,9 @@ from auditor.findings.exception_review import check as review
 from auditor.findings.exceptions import PolicyException, PolicyExceptions
 from auditor.model import FindingStatus
 from auditor.pipeline import utc_now
+from auditor.policy import catalogue
+from auditor.policy.match import compile_glob
+from auditor.resources import bundled
 from auditor.store import NoDatabase, Store, UnknownRun
 
 
@@ -53,14 +57,14 @@ def list_(config_path: Path, *, as_json: bool) -> None:
 @config_option
 @json_option
 def check(config_path: Path, *, as_json: bool) -> int:
-    """Report expired, unused, overlapping and over-broad entries; exit 1 where there are any.
+    """Report expired, unused, overlapping, misspelt and over-broad entries; exit 1 for any.
 
     Use is counted on the newest judged run; before the first run only the file itself is checked.
     """
     config, now = load_config(config_path), utc_now()
     known, settings = _load(config), config.layout.exceptions
     notice = SOON if settings is None else settings.notice
-    remarks = review(known, now, _usage(config, known, now), notice)
+    remarks = review(known, now, _usage(config, known, now), notice, _policies(config))
     if as_json:
         show_json(remarks)
     else:
@@ -96,6 +100,7 @@ def add(
     settings = config.layout.exceptions
     if settings is None:
         raise ConfigError(f"{config_path} has no `exceptions:`; name a file there first.")
+    _expect_policy(policy, _policies(config))
     match: dict[str, Any] = {"policy": policy}
     match |= {name: value for name, value in scope.items() if value is not None}
     try:
@@ -122,6 +127,17 @@ def _load(config: Config) -> PolicyExceptions:
     if settings is None:
         return PolicyExceptions()
     return PolicyExceptions.load(config.directory / settings.path, max_days=settings.max_days)
+
+
+def _policies(config: Config) -> list[str]:
+    """Return the ids of all policies, active or not."""
+    found = catalogue(bundled("policies"), config.layout.policies, config.directory)
+    return [policy.id for policy in found]
+
+
+def _expect_policy(pattern: str, known: list[str]) -> None:
+    if not any(map(compile_glob(pattern), known)):
+        raise ConfigError(plugs.unknown("policy", pattern, known))
 
 
 def _usage(config: Config, known: PolicyExceptions, now: datetime) -> Usage | None:

@@ -1,8 +1,9 @@
-"""What is wrong with the exceptions themselves: unused, overlapping, over-broad, lapsed."""
+"""What is wrong with exceptions themselves: unused, overlapping, over-broad, misspelt, lapsed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from auditor import wording
 from auditor.findings.exceptions import PolicyException, PolicyExceptions
 from auditor.findings.view import EndingException
 from auditor.model import Credential
-from auditor.policy.match import Patterns
+from auditor.policy.match import Patterns, compile_glob
 
 SOON = timedelta(days=14)
 """How long before its last day an exception is announced as ending, unless configured."""
@@ -31,6 +32,7 @@ class Fault(StrEnum):
     UNUSED = "unused"
     OVERLAPPING = "overlapping"
     OVER_BROAD = "over_broad"
+    UNKNOWN_POLICY = "unknown_policy"
 
 
 class Remark(Struct, frozen=True, kw_only=True):
@@ -70,11 +72,14 @@ def check(
     now: datetime,
     usage: Usage | None = None,
     notice: timedelta = SOON,
+    policies: Collection[str] | None = None,
 ) -> list[Remark]:
     """Return what is wrong, in file order; without *usage* only what the file alone shows.
 
-    *notice* is how long before its last day an exception counts as ending.
+    *notice* is how long before its last day an exception counts as ending; *policies* are the ids
+    of all policies, active or not.
     """
+    strangers = () if policies is None else _strangers(exceptions, policies)
     remarks = [
         (index, Remark(fault=fault, place=exceptions.places[index], message=message))
         for index, entry in enumerate(exceptions.entries)
@@ -83,9 +88,20 @@ def check(
     found = _by_usage(usage) if usage is not None else _by_text(exceptions, now)
     remarks += [
         (index, Remark(fault=fault, place=exceptions.places[index], message=message))
-        for index, fault, message in found
+        for index, fault, message in (*strangers, *found)
     ]
     return [remark for _, remark in sorted(remarks, key=lambda item: item[0])]
+
+
+def unknown_policies(
+    exceptions: PolicyExceptions, policies: Collection[str], now: datetime
+) -> list[Remark]:
+    """Return which entries in force name a policy that none of *policies* is, by id."""
+    return [
+        Remark(fault=fault, place=exceptions.places[index], message=message)
+        for index, fault, message in _strangers(exceptions, policies)
+        if exceptions.entries[index].is_in_force(now)
+    ]
 
 
 def ending(
@@ -155,6 +171,19 @@ def _names(patterns: Patterns | None) -> bool:
         return False
     several = (patterns,) if isinstance(patterns, str) else patterns
     return all(one.strip("*?") for one in several)
+
+
+def _strangers(
+    exceptions: PolicyExceptions, policies: Collection[str]
+) -> Iterator[tuple[int, Fault, str]]:
+    for index, entry in enumerate(exceptions.entries):
+        named = entry.match.policy or ()
+        for pattern in (named,) if isinstance(named, str) else named:
+            covers = compile_glob(pattern)
+            if not any(map(covers, policies)):
+                close = get_close_matches(pattern, policies, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else "correct it, or take it out"
+                yield index, Fault.UNKNOWN_POLICY, f"no policy is called {pattern!r}; {hint}"
 
 
 def _by_usage(usage: Usage) -> Iterator[tuple[int, Fault, str]]:

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from auditor.config import Config, SourceConfig
 from auditor.delivery.interface import Channel
 from auditor.findings.directory import Directory
-from auditor.findings.exception_review import SOON
+from auditor.findings.exception_review import SOON, unknown_policies
 from auditor.findings.exceptions import PolicyExceptions
 from auditor.findings.grace import Grace, with_grace
 from auditor.findings.owners import assign_owner
@@ -23,6 +25,8 @@ from auditor.model import Credential
 from auditor.policy import PolicySet, classify, load_with_catalogue
 from auditor.reports.interface import ReportFormat
 from auditor.resources import bundled
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,20 @@ def prepare(config: Config, order: Order, clock_now: datetime) -> Setting:
     names = layout.reports.formats if order.formats is None else order.formats
     formats = open_formats(names, layout.reports.options)
     prepare_directory(directory)
+    excepted = exceptions(config)
+    now = as_of if as_of and is_as_of else clock_now
+    for remark in unknown_policies(excepted, [policy.id for policy in known], now):
+        log.warning("exceptions.unknown_policy", where=remark.place, said=remark.message)
     return Setting(
         config=config,
         order=order,
         sources=sources,
-        now=as_of if as_of and is_as_of else clock_now,
+        now=now,
         is_as_of=as_of is not None and any(source.is_file for source in sources),
         policies=policies,
         in_force=PoliciesInForce(policies.policies, known),
         explainer=Explainer(policies, known),
-        exceptions=exceptions(config),
+        exceptions=excepted,
         notice=SOON if layout.exceptions is None else layout.exceptions.notice,
         grace=layout.grace,
         classify=classifier(config),

@@ -302,6 +302,31 @@ def test_exceptions_add_list_check(run, home):
     assert "unused" in {remark["fault"] for remark in json.loads(checked.out)}
 
 
+def test_an_exception_for_a_misspelt_policy_is_refused_by_hand_and_told_in_a_file(run, home):
+    config = home / "config.yaml"
+    config.write_text(config.read_text() + "\nexceptions: exceptions.yaml\n")
+    entry = {
+        "match": {"policy": "dormant-credentail", "uid": "a"}, "reason": "r",
+        "approver": "a@example.com", "created": "2026-01-01", "expires": "2026-12-31",
+    }  # fmt: skip
+    (home / "exceptions.yaml").write_text(json.dumps({"exceptions": [entry]}))
+
+    added = run(
+        "exceptions", "add", "-c", config, "--policy", "dormant-credentail", "--principal", "x",
+        "--reason", "r", "--approver", "a@example.com", "--expires", "2027-01-31",
+    )  # fmt: skip
+    checked = run("exceptions", "check", "-c", config, "--json")
+    looked_over = run("config", "check", "-c", config)
+    audited = run("--log-level", "warning", "audit", "-c", config)
+
+    assert added.code == 2
+    assert "Did you mean 'dormant-credential'?" in added.err
+    assert "unknown_policy" in {remark["fault"] for remark in json.loads(checked.out)}
+    assert (looked_over.code, audited.code) == (0, 0)
+    assert "did you mean 'dormant-credential'?" in looked_over.err
+    assert "did you mean 'dormant-credential'?" in audited.err
+
+
 @pytest.fixture
 def mailing(home):
     """The audited folder with one e-mail delivery; nothing listens where it would go."""

@@ -8,7 +8,7 @@ import pytest
 
 from auditor.errors import ConfigError
 from auditor.findings.exception_file import append, render
-from auditor.findings.exception_review import Fault, Usage, check, ending
+from auditor.findings.exception_review import Fault, Usage, check, ending, unknown_policies
 from auditor.findings.exceptions import PolicyException, PolicyExceptions, has_lapsed
 from auditor.model import Credential, Principal
 from auditor.policy.match import PolicyMatch
@@ -365,3 +365,28 @@ def test_any_text_survives_being_written(tmp_path: Path, text: str) -> None:
 
     assert PolicyExceptions.load(path).entries == (added,)
     assert render(added).isprintable() or "\n" in render(added)
+
+
+def test_an_entry_for_a_policy_that_nobody_knows_is_pointed_out(now: datetime) -> None:
+    exceptions = entries(
+        entry(match=PolicyMatch(policy=("stale-credential", "dormant-credentail"), uid="a")),
+        entry(match=PolicyMatch(policy="stale-*", uid="b")),
+        entry(match=PolicyMatch(policy="nothing-*", uid="c")),
+        entry(match=PolicyMatch(uid="d")),
+        entry(match=PolicyMatch(policy="gone", uid="e"), expires="2026-02-27"),
+    )
+    known = ["dormant-credential", "stale-credential"]
+
+    remarks = [
+        one for one in check(exceptions, now, policies=known) if one.fault is Fault.UNKNOWN_POLICY
+    ]
+
+    assert [(one.place, one.message) for one in remarks] == [
+        (
+            "#1",
+            "no policy is called 'dormant-credentail'; did you mean 'dormant-credential'?",
+        ),
+        ("#3", "no policy is called 'nothing-*'; correct it, or take it out"),
+        ("#5", "no policy is called 'gone'; correct it, or take it out"),
+    ]
+    assert unknown_policies(exceptions, known, now) == remarks[:2]
