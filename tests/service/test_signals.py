@@ -165,13 +165,15 @@ def test_sigterm_in_the_middle_of_a_mail_lets_it_be_confirmed(service: Service, 
 def test_a_mail_whose_confirmation_was_not_waited_for_comes_again_as_the_same_one(
     service: Service, letters: Slow, end: str
 ):
-    service.timing = f"tick: 1s, lease: {LEASE}s, grace: 1s"
+    grace = "20s" if end == "second signal" else "1s"
+    service.timing = f"tick: 1s, lease: {LEASE}s, grace: {grace}"
     letters.may_answer = False
     daemon = service.start()
     wait_for(lambda: letters.arrived)
     daemon.send_signal(signal.SIGKILL if end == "kill" else signal.SIGTERM)
     if end == "second signal":
         wait_for(lambda: "daemon.draining" in service.log())
+        time.sleep(2 * ECHO)
         daemon.send_signal(signal.SIGTERM)
     codes = {"grace": 0, "second signal": 128 + signal.SIGTERM, "kill": -signal.SIGKILL}
     assert daemon.wait(40) == codes[end]
