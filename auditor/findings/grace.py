@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from auditor import wording
-from auditor.findings.reconcile import ExceptionLookup
+from auditor.findings.case import ExceptionLookup
 from auditor.model import Credential, ExceptionNote
 from auditor.policy.match import PolicyMatch
 from auditor.times import parse_duration

@@ -10,12 +10,12 @@ import structlog
 
 from auditor.config import Config, SourceConfig
 from auditor.delivery.interface import Channel
+from auditor.findings.case import ExceptionLookup
 from auditor.findings.directory import Directory
 from auditor.findings.exception_review import SOON, unknown_policies
 from auditor.findings.exceptions import PolicyExceptions
 from auditor.findings.grace import Grace, with_grace
 from auditor.findings.owners import assign_owner
-from auditor.findings.reconcile import ExceptionLookup
 from auditor.findings.reviews import Reviews
 from auditor.findings.supersession import PoliciesInForce
 from auditor.line.archive import pack

@@ -7,8 +7,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from auditor.errors import ConfigError
+from auditor.findings.case import ExceptionLookup
 from auditor.findings.grace import Grace, with_grace
-from auditor.findings.reconcile import ExceptionLookup, reconcile
+from auditor.findings.reconcile import reconcile
 from auditor.findings.supersession import PoliciesInForce
 from auditor.line.neighbours import Neighbourhood
 from auditor.line.recall import run_number

@@ -13,8 +13,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from auditor.findings.case import Case
 from auditor.findings.news import is_news
-from auditor.findings.reconcile import Case, absent, reconcile
+from auditor.findings.reconcile import absent, reconcile
 from auditor.findings.supersession import PoliciesInForce
 from auditor.model import (
     Absence,

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from auditor.findings.reconcile import absent, finding_id
+from auditor.findings.case import finding_id
+from auditor.findings.reconcile import absent
 from auditor.model import (
     Absence,
     Change,

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auditor.findings.reconcile import Case, finding_id, reconcile
+from auditor.findings.case import Case, finding_id
+from auditor.findings.reconcile import reconcile
 from auditor.findings.supersession import PoliciesInForce
 from auditor.model import (
     Change,
