@@ -29,9 +29,10 @@ _USER_AND_PASSWORD = rb"://[^/\s:@\"]+:[^/\s@\"]+@"
 _ESCAPED = rb"\\(?:u00[0-7]|/\\/)"
 """JSON can spell ``ghp_`` as ``\\u0067hp_`` and ``://`` as ``:\\/\\/``, or hide a NUL."""
 
-_SEARCHES = tuple(re.compile(shape).search for shape in (*_SHAPES, _USER_AND_PASSWORD, _ESCAPED))
+_SEARCHES = tuple(re.compile(shape).search for shape in (*_SHAPES, _USER_AND_PASSWORD))
 """One by one: each begins with a literal, for which `re` searches ten times as fast as for a
 choice of them."""
+_find_escaped = re.compile(_ESCAPED).search
 _SHAPE = re.compile(rb"(?<![A-Za-z0-9])(?:" + b"|".join(_SHAPES) + rb")|" + _USER_AND_PASSWORD)
 
 _SECRET_KEY = re.compile(
@@ -46,6 +47,9 @@ _LARGEST_INT = 2**63 - 1
 
 def may_hold_secret(source: bytes) -> bool:
     """Tell, fast and with false alarms, whether JSON text holds anything shaped like a secret."""
+    # Most text has no backslash at all, which shows ten times as fast as a search for more.
+    if b"\\" in source and _find_escaped(source):
+        return True
     return any(search(source) for search in _SEARCHES)
 
 
